@@ -1,0 +1,4 @@
+{#- A model's schema is its layer's name as it stands, without the target's schema in front of it. -#}
+{% macro generate_schema_name(custom_schema_name, node) -%}
+    {{ custom_schema_name | trim if custom_schema_name else target.schema }}
+{%- endmacro %}

@@ -1,0 +1,98 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='delete+insert',
+        unique_key=['meter_id', 'channel', 'block_number']
+    )
+}}
+
+{% set block_days = var('hour_block_days') | int %}
+{% set touched_blocks_sql -%}
+    select distinct
+        meter_id,
+        channel,
+        {{ day_number('local_date') }} // {{ block_days }} as block_number
+    from {{ ref('stg_lake__day_loads') }}
+    where file_id > {{ newest_file_built() }}
+{%- endset %}
+{% set touched_edges_sql -%}
+    select cast('1969-12-29' as date) + cast(block_number * {{ block_days }} + unnest([0, {{ block_days }}]) as integer) as local_date
+    from ({{ touched_blocks_sql }})
+{%- endset %}
+
+with readings as (
+
+    select
+        meter_id,
+        channel,
+        interval_start_utc,
+        energy_kwh,
+        file_id,
+        utc_offset_minutes,
+        {{ local_hour_number('interval_start_utc', 'utc_offset_minutes') }} as hour_number
+    from {{ ref('int_readings_in_use') }}
+
+),
+
+{% if is_incremental() %}
+    touched_blocks as (
+
+        {{ touched_blocks_sql }}
+
+    ),
+
+    readings_to_sum as (
+
+        select readings.*
+        from readings
+        inner join touched_blocks
+            on
+                readings.meter_id = touched_blocks.meter_id
+                and readings.channel = touched_blocks.channel
+                and readings.hour_number // {{ 24 * block_days }} = touched_blocks.block_number
+        where {{ starts_near_days('readings.interval_start_utc', touched_edges_sql) }}
+
+    ),
+{% else %}
+    readings_to_sum as (
+
+        select * from readings
+
+    ),
+{% endif %}
+
+sums as (
+
+    select
+        meter_id,
+        channel,
+        hour_number // {{ 24 * block_days }} as block_number,
+        hour_number // 24 % 7 >= 5 as is_weekend,
+        hour_number % 24 as local_hour,
+        sum(energy_kwh) as energy_kwh,
+        count(*) as readings,
+        -- One bit per day of the block that has a reading in this hour, so that hours are counted without a pass over
+        -- (meter, day, hour). The hour that a clock change repeats has another offset, hence bits of its own.
+        bit_or(
+            cast(1 as bigint) << (
+                hour_number // 24 % {{ block_days }}
+                + {{ block_days }} * ((utc_offset_minutes + 1440) // 60 % 2)
+            )
+        ) as hour_mask,
+        max(file_id) as file_id
+    from readings_to_sum
+    group by all
+
+)
+
+select
+    meter_id,
+    channel,
+    cast(block_number as integer) as block_number,
+    is_weekend,
+    cast(local_hour as tinyint) as local_hour,
+    energy_kwh,
+    readings,
+    cast(bit_count(hour_mask) as bigint) as hours,
+    file_id
+from sums

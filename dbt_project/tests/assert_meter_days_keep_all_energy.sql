@@ -1,0 +1,33 @@
+{{ config(meta={'dagster': {'ref': {'name': 'meter_days'}}}) }}
+-- A join that loses or doubles rows would show a day's energy wrong and still pass every test on one column.
+-- Returns one row when the energy of all days is not the energy of all readings in use, to one part in 10⁹.
+with days as (
+
+    select
+        sum(energy_kwh) as energy_kwh,
+        sum(readings) as readings
+    from {{ ref('meter_days') }}
+
+),
+
+used as (
+
+    select
+        sum(energy_kwh) as energy_kwh,
+        count(*) as readings,
+        sum(abs(energy_kwh)) as size_kwh
+    from {{ ref('int_readings_in_use') }}
+
+)
+
+select
+    days.readings as readings_in_days,
+    used.readings as readings_in_use,
+    days.energy_kwh as energy_in_days_kwh,
+    used.energy_kwh as energy_in_use_kwh
+from days
+cross join used
+where
+    days.readings is distinct from used.readings
+    and used.readings > 0
+    or abs(days.energy_kwh - used.energy_kwh) > 1e-9 * used.size_kwh

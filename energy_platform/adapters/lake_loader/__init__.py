@@ -1,0 +1,6 @@
+"""The way from landed files into the lake; callers need only what is named here."""
+
+from energy_platform.adapters.lake_loader.ledger import ledger_totals
+from energy_platform.adapters.lake_loader.load import load_pending
+
+__all__ = ["ledger_totals", "load_pending"]

@@ -1,0 +1,209 @@
+"""One batch of files on its way into the lake: insert, settle, account.
+
+Two transactions. The first inserts what DuckDB's reader accepts; the second deletes what turned out to
+be known already and enters days, meters, rejected lines and the ledger. Rows whose file has no ledger row
+do not count: ``forget_unentered`` takes them away when a load begins and when a batch fails. In one
+transaction a single deleted row made DuckDB write all new rows a second time (9 s for 16.8M rows, now 0.2 s).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from itertools import groupby
+
+import duckdb
+
+from energy_platform.adapters.lake_loader import days, fast, ledger, lines, meters, weather
+from energy_platform.adapters.lake_loader.days import Batch
+from energy_platform.adapters.lake_loader.inspect import FilePlan
+from energy_platform.domain.intervals import offset_sql
+from energy_platform.domain.readings import FileOutcome, RowCounts
+from energy_platform.domain.sources import ReadingsSource
+
+
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Commit on leaving; roll back on any error."""
+    connection.begin()
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
+
+
+def forget_unentered(connection: duckdb.DuckDBPyConnection) -> None:
+    """Delete readings of files that never reached the ledger: a load was interrupted."""
+    connection.execute(f"DELETE FROM lake.readings WHERE file_id >= {ledger.next_file_id(connection)}")
+
+
+def load_files(
+    plans: Sequence[FilePlan], connection: duckdb.DuckDBPyConnection, now: datetime, *, by_line: bool = False
+) -> list[FileOutcome]:
+    """Load files of one source: all of them or, on an error, none.
+
+    Args:
+        plans: how each is read.
+        connection: of the warehouse, outside a transaction.
+        now: from when the platform knows the rows.
+        by_line: never use DuckDB's reader.
+    """
+    load = _Load(plans, connection, now)
+    try:
+        with transaction(connection):
+            load.insert_fast(() if by_line else [plan for plan in plans if plan.is_fast])
+        with transaction(connection):
+            outcomes = load.settle()
+            ledger.write_outcomes(outcomes, connection, loaded_at_utc=now)
+    except BaseException:
+        forget_unentered(connection)
+        raise
+    return outcomes
+
+
+class _Load:
+    """One batch on its way through the steps."""
+
+    def __init__(self, plans: Sequence[FilePlan], connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
+        self.connection, self.now = connection, now
+        first = ledger.next_file_id(connection)
+        self.plans = dict(enumerate(plans, start=first))
+        self.ids = {plan.file.uri: file_id for file_id, plan in self.plans.items()}
+        self.batch = Batch(first, first + len(plans) - 1)
+        self.read = dict.fromkeys(self.plans, 0)
+        self.by_line: set[int] = set()
+        self.refused: dict[str, list[lines.Numbered]] = {}
+        self._name_files()
+
+    def _name_files(self) -> None:
+        """Make ``batch_files`` and ``site_facts``. Each file is known a microsecond after the one before it."""
+        known = ledger.next_available_at(self.connection, self.now)
+        self.connection.execute(
+            """CREATE OR REPLACE TEMP TABLE batch_files (file_id INTEGER, path VARCHAR, meter VARCHAR, channel VARCHAR,
+                                                         site VARCHAR, available_at_utc TIMESTAMP);
+               CREATE OR REPLACE TEMP TABLE site_facts (file_id INTEGER, meter_id VARCHAR, site VARCHAR,
+                                                        attributes VARCHAR[])"""
+        )
+        self.connection.executemany(
+            "INSERT INTO batch_files VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    file_id,
+                    str(plan.file.path),
+                    plan.meter.text,
+                    plan.channel.text,
+                    None if plan.site is None else plan.site.text,
+                    known + timedelta(microseconds=file_id - self.batch.first),
+                )
+                for file_id, plan in self.plans.items()
+            ],
+        )
+
+    def insert_fast(self, plans: Iterable[FilePlan]) -> None:
+        """Insert what DuckDB's reader accepts, files of one shape by one statement; keep the lines it refuses."""
+        ordered = sorted(plans, key=lambda plan: (plan.shape, self.ids[plan.file.uri]))
+        for _, group in groupby(ordered, key=lambda plan: plan.shape):
+            self.refused |= fast.insert_files(list(group), self.connection)
+        counts = self.connection.execute(
+            f"SELECT file_id, count(*) FROM lake.readings WHERE {self.batch.where} GROUP BY file_id"
+        ).fetchall()
+        self.read |= dict(counts)
+        self.by_line = set(self.plans) - {self.ids[plan.file.uri] for plan in ordered}
+
+    def settle(self) -> list[FileOutcome]:
+        """Read what is left line by line, settle repeated intervals, register meters, count."""
+        for file_id, plan in self.plans.items():
+            if file_id in self.by_line:
+                self._insert_lines(file_id, lines.numbered_lines(plan))
+            elif found := self.refused.get(str(plan.file.path)):
+                self._insert_lines(file_id, found)
+        if isinstance(next(iter(self.plans.values())).declaration, ReadingsSource):
+            settled = self._settle_readings()
+        else:
+            settled = weather.settle(self.batch, self.connection)
+        return self._account(settled)
+
+    def _insert_lines(self, file_id: int, content: Iterable[lines.Numbered]) -> None:
+        """Judge lines of one file, then insert what can be used and what cannot."""
+        plan, connection = self.plans[file_id], self.connection
+        accepted, rejected = lines.classify(plan, content, connection)
+        self.read[file_id] += accepted.height + rejected.height
+        connection.register("accepted", accepted.to_arrow())
+        connection.register("refused", rejected.to_arrow())
+        connection.execute(
+            f"""INSERT INTO lake.rejected BY NAME
+                SELECT {file_id} AS file_id, *, ?::TIMESTAMP AS rejected_at_utc FROM refused ORDER BY line_number""",
+            [self.now],
+        )
+        of_file = f"(SELECT available_at_utc FROM batch_files WHERE file_id = {file_id}) AS available_at_utc"
+        if isinstance(plan.declaration, ReadingsSource):
+            offset = offset_sql(plan.declaration.site_zone, "start_utc")
+            connection.execute(
+                f"""INSERT INTO lake.readings BY NAME
+                    SELECT meter_id, channel, start_utc AS interval_start_utc,
+                           {plan.declaration.interval_minutes} AS interval_minutes, {offset} AS utc_offset_minutes,
+                           number * {plan.declaration.kwh_per_unit!r} AS energy_kwh, quality, {file_id} AS file_id, {of_file}
+                    FROM accepted"""
+            )
+            attributes = ", ".join(f"any_value(attribute_{index})" for index in range(len(plan.attributes)))
+            connection.execute(
+                f"""INSERT INTO site_facts SELECT {file_id}, meter_id, any_value(site), [{attributes}]::VARCHAR[]
+                    FROM accepted GROUP BY meter_id"""
+            )
+        else:
+            connection.execute(
+                f"""INSERT INTO lake.weather BY NAME
+                    SELECT meter_id AS station_id, start_utc AS observed_at_utc, number AS temperature_c,
+                           {file_id} AS file_id, {of_file} FROM accepted"""
+            )
+        connection.unregister("accepted")
+        connection.unregister("refused")
+
+    def _settle_readings(self) -> dict[int, tuple[int, int]]:
+        """Days, repeated intervals and meters; files that DuckDB's reader cannot settle are read again by line."""
+        connection = self.connection
+        days.gather_days(self.batch, connection)
+        while again := (days.unsound_files(connection) or self._gather_unclean()) - self.by_line:
+            for file_id in sorted(again):
+                for table in ("lake.readings", "lake.rejected", "site_facts"):
+                    connection.execute(f"DELETE FROM {table} WHERE file_id = {file_id}")
+                self.read[file_id] = 0
+                self._insert_lines(file_id, lines.numbered_lines(self.plans[file_id]))
+            self.by_line |= again
+            days.gather_days(self.batch, connection)
+        meters.register_meters(self.plans, by_line=self.by_line, connection=connection)
+        return days.settle(self.batch, connection)
+
+    def _gather_unclean(self) -> set[int]:
+        """The unclean days and their readings; returns files that contradict themselves."""
+        days.gather_unclean(self.connection)
+        days.gather_candidates(self.connection)
+        return days.contradicted_files(self.batch, self.connection)
+
+    def _account(self, settled: Mapping[int, tuple[int, int]]) -> list[FileOutcome]:
+        """Count what the lake really holds of each file, and see that nothing is unaccounted for."""
+        is_energy = isinstance(next(iter(self.plans.values())).declaration, ReadingsSource)
+        held = (
+            self._counts("count(*), sum(energy_kwh)", "lake.readings")
+            if is_energy
+            else (self._counts("count(*), NULL", "lake.weather"))
+        )
+        rejected = self._counts("count(*), NULL", "lake.rejected")
+        outcomes = []
+        for file_id, plan in self.plans.items():
+            accepted, energy_kwh = held.get(file_id, (0, 0.0 if is_energy else None))
+            duplicate, superseding = settled.get(file_id, (0, 0))
+            rows = RowCounts(self.read[file_id], accepted, rejected.get(file_id, (0, None))[0], duplicate, superseding)
+            if rows.balance:
+                raise RuntimeError(f"{plan.file.uri}: {rows.balance} rows unaccounted for in {rows}")
+            outcomes.append(FileOutcome(plan.file, file_id, rows, energy_kwh))
+        return outcomes
+
+    def _counts(self, what: str, table: str) -> dict[int, tuple[int, float | None]]:
+        rows = self.connection.execute(
+            f"SELECT file_id, {what} FROM {table} WHERE {self.batch.where} GROUP BY file_id"
+        ).fetchall()
+        return {file_id: (count, energy) for file_id, count, energy in rows}

@@ -1,0 +1,300 @@
+"""Published generations: the Parquet tables that people and programs read instead of the warehouse file.
+
+    <root>/current.json                              names the generation to read; swapped in one step
+    <root>/generations/<stamp>-<id>/generation.json  what the generation holds
+    <root>/generations/<stamp>-<id>/<schema>/<table>.parquet
+    <root>/generations/<stamp>-<id>/lake/readings/part-<from>-<to>.parquet
+
+A generation is written whole under a name nobody reads, then the pointer is swapped. Readers take
+the pointer once and stay in that generation: they meet no lock and never see half a run. Belongs
+here: writing, swapping, pruning, opening. Does not belong here: which tables are published
+(defs/published), what may be asked of them (serving/query.py).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from energy_platform.adapters.published_parts import Part, ledger_mark, part_sql, plan_parts
+from energy_platform.domain.columns import FILES, READINGS_TABLE, Table
+from energy_platform.domain.errors import ContractBroken, NothingPublished
+
+# A reader that took the pointer just before a swap goes on reading the old generation; nothing that
+# was current within this time is deleted, however fast generations follow each other.
+GRACE = timedelta(minutes=10)
+# Version 2 data pages and zstd: the smallest and fastest to read of the encodings measured.
+PARQUET = "(FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2)"
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One complete, immutable set of published tables.
+
+    Args:
+        root: its folder.
+        generation_id: its name.
+        created_at_utc: when it was published.
+        tables: row counts by ``schema.table``.
+        files: Parquet files by ``schema.table``, relative to ``root``.
+        facts: what the publisher said of it, such as ``newest_file_id``.
+        parts: the file-number ranges that the readings are kept in.
+    """
+
+    root: Path
+    generation_id: str
+    created_at_utc: datetime
+    tables: Mapping[str, int]
+    files: Mapping[str, tuple[str, ...]]
+    facts: Mapping[str, Any]
+    parts: tuple[Part, ...] = ()
+
+    def connect(self, *, memory_limit: str = "2GiB", threads: int = 0) -> duckdb.DuckDBPyConnection:
+        """An in-memory DuckDB with one view a table, named as in the warehouse.
+
+        Files outside the generation cannot be opened, and the configuration is locked. Close it,
+        or use it in a ``with`` block.
+        """
+        config: dict[str, Any] = {
+            "memory_limit": memory_limit,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            # DuckDB makes it when a query has to spill, and removes it again.
+            "temp_directory": str(Path(tempfile.gettempdir()) / f"energy-query-{os.getpid()}"),
+        }
+        if threads:
+            config["threads"] = threads
+        connection = duckdb.connect(":memory:", config=config)
+        try:
+            connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
+            for name, files in self.files.items():
+                paths = ", ".join(_literal(str(self.root / file)) for file in files)
+                connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name.split('.')[0]}")
+                connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet([{paths}])")
+            connection.execute(f"SET allowed_directories = [{_literal(str(self.root) + '/')}]")
+            connection.execute("SET enable_external_access = false; SET lock_configuration = true")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def as_json(self) -> dict[str, Any]:
+        """The generation as its manifest and the pointer say it."""
+        return {
+            "generation_id": self.generation_id,
+            "created_at_utc": self.created_at_utc.isoformat(),
+            "newest_file_id": self.facts.get("newest_file_id"),
+            "facts": dict(self.facts),
+            "tables": {
+                name: {"rows": rows, "files": list(self.files[name])} for name, rows in sorted(self.tables.items())
+            },
+            "reading_parts": [part.as_json() for part in self.parts],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The folder of generations and its pointer.
+
+    Args:
+        root: made when missing.
+        keep: how many generations stay; those current within the last ten minutes stay in any case.
+    """
+
+    root: Path
+    keep: int = 3
+
+    @property
+    def pointer(self) -> Path:
+        """The file that names the current generation."""
+        return self.root / "current.json"
+
+    def current(self) -> Generation:
+        """The generation to read now.
+
+        Raises:
+            NothingPublished: none has been published yet.
+        """
+        try:
+            manifest = json.loads(self.pointer.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise NothingPublished(str(self.root)) from None
+        return self._from_json(manifest)
+
+    def publish(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        tables: Sequence[Table],
+        *,
+        facts: Mapping[str, Any],
+        now: datetime,
+    ) -> Generation:
+        """Write a new generation from an open warehouse and make it current.
+
+        A table that the warehouse does not have yet is published without rows, so that readers find
+        every table of the contract. Readings are immutable rows: the parts of the generation before
+        are hard-linked and only newer file numbers are written.
+
+        Args:
+            connection: to the warehouse, in one transaction so that all tables are of one moment.
+            tables: contracts of what to publish.
+            facts: what readers should know of it; JSON values.
+            now: naive UTC.
+
+        Raises:
+            ContractBroken: a table lacks columns of its contract; the old generation stays current.
+        """
+        history = self._history()
+        generations = self.root / "generations"
+        generations.mkdir(parents=True, exist_ok=True)
+        _remove_all_but(generations, {entry["generation_id"] for entry in history})
+        generation_id = f"{now:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
+        building = generations / f".building-{generation_id}"
+        building.mkdir()
+        writer = _Writer(connection, building, previous=self.current() if history else None)
+        for table in tables:
+            writer.write(table)
+        generation = Generation(
+            generations / generation_id, generation_id, now, writer.rows, writer.files, dict(facts), writer.parts
+        )
+        _write_json(building / "generation.json", generation.as_json())
+        building.rename(generation.root)
+        kept = _kept([*history, {"generation_id": generation_id, "created_at_utc": now.isoformat()}], self.keep, now)
+        _write_json(self.pointer, generation.as_json() | {"history": kept})
+        _remove_all_but(generations, {entry["generation_id"] for entry in kept})
+        return generation
+
+    def _history(self) -> list[dict[str, str]]:
+        """Generations that readers may still be in, oldest first, as the pointer lists them."""
+        if not self.pointer.exists():
+            return []
+        history: list[dict[str, str]] = json.loads(self.pointer.read_text(encoding="utf-8"))["history"]
+        return history
+
+    def _from_json(self, manifest: Mapping[str, Any]) -> Generation:
+        generation_id = manifest["generation_id"]
+        return Generation(
+            root=(self.root / "generations" / generation_id).absolute(),
+            generation_id=generation_id,
+            created_at_utc=datetime.fromisoformat(manifest["created_at_utc"]),
+            tables={name: entry["rows"] for name, entry in manifest["tables"].items()},
+            files={name: tuple(entry["files"]) for name, entry in manifest["tables"].items()},
+            facts=manifest["facts"],
+            parts=tuple(Part(**part) for part in manifest["reading_parts"]),
+        )
+
+
+@dataclass(slots=True)
+class _Writer:
+    """Writes the tables of one generation that nobody reads yet."""
+
+    connection: duckdb.DuckDBPyConnection
+    folder: Path
+    previous: Generation | None
+    rows: dict[str, int] = field(default_factory=dict)
+    files: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    parts: tuple[Part, ...] = ()
+
+    def write(self, table: Table) -> None:
+        """One table: whole, or as parts when it is the readings."""
+        (self.folder / table.schema).mkdir(exist_ok=True)
+        found = self._columns(table)
+        missing = [column for column in table.column_names if column not in found]
+        if found and missing:
+            raise ContractBroken(table.full_name, missing=missing, found=found)
+        if not found:
+            self._write_empty(table)
+        elif table is READINGS_TABLE and self._columns(FILES):
+            self._write_readings()
+        else:
+            file = f"{table.schema}/{table.name}.parquet"
+            select = f"SELECT {', '.join(table.column_names)} FROM {table.full_name} ORDER BY {', '.join(table.key)}"
+            self.rows[table.full_name] = self._copy(select, file)
+            self.files[table.full_name] = (file,)
+
+    def _write_readings(self) -> None:
+        """Readings as parts by file number; unchanged parts are linked, not written."""
+        name = READINGS_TABLE.full_name
+        (self.folder / name.replace(".", "/")).mkdir()
+        before = () if self.previous is None else self.previous.parts
+        links = {} if self.previous is None else {part: self.previous.root / part.file for part in before}
+        counts = dict(self.connection.execute(f"SELECT file_id, count(*) FROM {name} GROUP BY file_id").fetchall())
+        keep, ranges = plan_parts(before, counts, lambda first, last: ledger_mark(self.connection, first, last))
+        for part in keep:
+            _link(links[part], self.folder / part.file)
+        written = [Part(first, last, 0, ledger_mark(self.connection, first, last)) for first, last in ranges]
+        written = [
+            Part(part.first, part.last, self._copy(part_sql(part), part.file), part.ledger_mark) for part in written
+        ]
+        self.parts = (*keep, *written)
+        if not self.parts:
+            self._write_empty(READINGS_TABLE)
+            return
+        self.rows[name] = sum(part.rows for part in self.parts)
+        self.files[name] = tuple(part.file for part in self.parts)
+
+    def _write_empty(self, table: Table) -> None:
+        file = f"{table.schema}/{table.name}.parquet"
+        self.connection.register("no_rows_yet", pl.DataFrame(schema=table.polars_schema))
+        self.rows[table.full_name] = self._copy("SELECT * FROM no_rows_yet", file)
+        self.connection.unregister("no_rows_yet")
+        self.files[table.full_name] = (file,)
+
+    def _copy(self, select: str, file: str) -> int:
+        counted = self.connection.execute(
+            f"COPY ({select}) TO {_literal(str(self.folder / file))} {PARQUET}"
+        ).fetchone()
+        return int(counted[0]) if counted else 0
+
+    def _columns(self, table: Table) -> list[str]:
+        """Columns that the warehouse has of the table; none when the table is not there."""
+        sql = "SELECT column_name FROM duckdb_columns() WHERE schema_name = ? AND table_name = ?"
+        return [name for (name,) in self.connection.execute(sql, [table.schema, table.name]).fetchall()]
+
+
+def _kept(history: Sequence[dict[str, str]], keep: int, now: datetime) -> list[dict[str, str]]:
+    """The generations that stay: the newest ``keep``, and those replaced less than ten minutes ago."""
+    successors = [datetime.fromisoformat(entry["created_at_utc"]) for entry in history[1:]]
+    old = len(history) - keep
+    return [entry for number, entry in enumerate(history) if number >= old or now - successors[number] < GRACE]
+
+
+def _remove_all_but(folder: Path, names: set[str]) -> None:
+    """Delete pruned generations and what an interrupted publish left behind."""
+    for entry in folder.iterdir():
+        if entry.name not in names:
+            shutil.rmtree(entry)
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write beside, flush to disk, then replace: a crash leaves the old file or the new one."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(value, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _link(source: Path, target: Path) -> None:
+    """Hard-link, or copy where the file system cannot link."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _literal(text: str) -> str:
+    """A path as an SQL string: COPY and SET take no bound values."""
+    return "'" + text.replace("'", "''") + "'"

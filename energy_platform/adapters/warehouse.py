@@ -1,0 +1,143 @@
+"""The DuckDB file of the platform, and the only module that connects to it.
+
+A step opens the file, works in one transaction and closes it, because DuckDB lets one process
+write or many read, never both. Readers outside a run use adapters/published.py instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from energy_platform.domain.columns import TABLES, Table
+from energy_platform.domain.errors import ContractBroken
+
+# Polars type to the type that DuckDB stores. Times are TIMESTAMP in UTC without a zone: the name
+# says UTC, and comparing plain timestamps needs neither ICU nor pytz.
+_SQL_TYPES: dict[pl.DataType, str] = {
+    pl.Int8(): "TINYINT",
+    pl.Int16(): "SMALLINT",
+    pl.Int32(): "INTEGER",
+    pl.Int64(): "BIGINT",
+    pl.Float32(): "FLOAT",
+    pl.Float64(): "DOUBLE",
+    pl.Boolean(): "BOOLEAN",
+    pl.String(): "VARCHAR",
+    pl.Date(): "DATE",
+    pl.Datetime("us"): "TIMESTAMP",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Warehouse:
+    """One DuckDB file and how much of the machine it may use.
+
+    Args:
+        path: the file; its folder is made when missing.
+        memory_limit: as DuckDB writes sizes (``2GiB``); larger work spills beside the file.
+        threads: worker threads; 0 leaves DuckDB's default, all cores.
+    """
+
+    path: Path
+    memory_limit: str = "2GiB"
+    threads: int = 0
+
+    @contextmanager
+    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection that autocommits; closed on leaving."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        config: dict[str, Any] = {
+            "memory_limit": self.memory_limit,
+            "autoinstall_known_extensions": False,
+            "preserve_insertion_order": False,
+            # A bulk load commits tens of millions of rows; the default 16 MiB would checkpoint each time.
+            "checkpoint_threshold": "1GiB",
+        }
+        if self.threads:
+            config["threads"] = self.threads
+        connection = duckdb.connect(str(self.path), config=config)
+        try:
+            connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
+            yield connection
+        finally:
+            connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection in one transaction: committed on leaving, rolled back on an error."""
+        with self.connect() as connection:
+            connection.begin()
+            try:
+                yield connection
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+
+    def ensure_tables(self, tables: Sequence[Table] = TABLES, *, schemas: Sequence[str] | None = None) -> None:
+        """Create the tables that are missing; ``schemas`` limits it to some. dbt makes its own (marts)."""
+        with self.transaction() as connection:
+            for table in tables:
+                if table.schema == "marts" or (schemas is not None and table.schema not in schemas):
+                    continue
+                connection.execute(f"CREATE SCHEMA IF NOT EXISTS {table.schema}")
+                connection.execute(create_table_sql(table))
+
+    def read(self, sql: str, params: Sequence[object] | None = None) -> pl.DataFrame:
+        """The rows of one query."""
+        with self.connect() as connection:
+            frame: pl.DataFrame = connection.execute(sql, params or []).pl()
+            return frame
+
+    def replace(self, table: Table, rows: pl.DataFrame, *, where: str, params: Sequence[object] = ()) -> int:
+        """Put ``rows`` where ``where`` was, in one transaction; a failure leaves the old rows.
+
+        Returns:
+            How many rows were written.
+
+        Raises:
+            ContractBroken: ``rows`` lacks a column of the table's contract.
+        """
+        missing = [name for name in table.column_names if name not in rows.columns]
+        if missing:
+            raise ContractBroken(table.full_name, missing=missing, found=rows.columns)
+        with self.transaction() as connection:
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {table.schema}")
+            connection.execute(create_table_sql(table))
+            connection.execute(f"DELETE FROM {table.full_name} WHERE {where}", list(params))
+            connection.register("new_rows", rows.select(table.column_names).cast(table.polars_schema))
+            connection.execute(f"INSERT INTO {table.full_name} BY NAME SELECT * FROM new_rows")
+            connection.unregister("new_rows")
+        return rows.height
+
+    def has_table(self, full_name: str) -> bool:
+        """Whether the file exists and holds that table or view."""
+        if not self.path.exists():
+            return False
+        schema, name = full_name.split(".")
+        sql = "SELECT 1 FROM information_schema.tables WHERE table_schema = ? AND table_name = ?"
+        return not self.read(sql, [schema, name]).is_empty()
+
+
+def sql_type(dtype: pl.DataType | type[pl.DataType]) -> str:
+    """The DuckDB type that a contract's polars type is stored as.
+
+    Example:
+        >>> sql_type(pl.Int16)
+        'SMALLINT'
+    """
+    return _SQL_TYPES[dtype() if isinstance(dtype, type) else dtype]
+
+
+def create_table_sql(table: Table) -> str:
+    """The statement that makes a contract's table. Keys are not declared: an index costs 18 × at scale."""
+    columns = ", ".join(
+        f"{column.name} {sql_type(column.dtype)}{' NOT NULL' if column.required else ''}" for column in table.columns
+    )
+    return f"CREATE TABLE IF NOT EXISTS {table.full_name} ({columns})"

@@ -1,0 +1,53 @@
+"""``energy keys create|list|revoke``: who may use the API, and for what."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from energy_platform.domain.access import Role
+from energy_platform.settings import get_settings
+
+if TYPE_CHECKING:
+    from energy_platform.adapters.operations import Operations
+
+app = typer.Typer(no_args_is_help=True, help="Keys of the API.")
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="Who or what will use it.")],
+    role: Annotated[Role, typer.Option(help="What it may do: read, change state, or send readings.")],
+) -> None:
+    """Make a key and print it: this is the only time that it is shown."""
+    with _operations() as operations:
+        key, text = operations.create_key(name, role, now_utc=_now())
+    typer.echo(f"identifier {key.key_id}, role {key.role.value}. The key, shown once:", err=True)
+    typer.echo(text)
+
+
+@app.command("list")
+def list_() -> None:
+    """Print every key: identifier, role, name, when it was made and revoked."""
+    with _operations() as operations:
+        for key in operations.list_keys():
+            ended = f"revoked {key.revoked_at_utc:%Y-%m-%d %H:%M}" if key.revoked_at_utc else "valid"
+            typer.echo(f"{key.key_id}  {key.role.value:8}  {key.created_at_utc:%Y-%m-%d %H:%M}  {ended}  {key.name}")
+
+
+@app.command()
+def revoke(key_id: Annotated[str, typer.Argument(help="Identifier, as `energy keys list` prints it.")]) -> None:
+    """End a key at once."""
+    with _operations() as operations:
+        key = operations.revoke_key(key_id, now_utc=_now())
+    typer.echo(f"{key.key_id} ({key.name}) is revoked")
+
+
+def _operations() -> "Operations":
+    from energy_platform.adapters.operations import Operations
+
+    return Operations.open(get_settings().operations_address)
+
+
+def _now() -> datetime:
+    return datetime.now(tz=UTC).replace(tzinfo=None)

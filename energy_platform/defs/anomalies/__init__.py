@@ -1,0 +1,1 @@
+"""The stage ``anomalies``: its assets and their checks."""

@@ -1,0 +1,1 @@
+"""The stage ``features``: its assets and their checks."""

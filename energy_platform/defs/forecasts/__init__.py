@@ -1,0 +1,1 @@
+"""The stage ``forecasts``: its assets and their checks."""

@@ -1,0 +1,1 @@
+"""The stage ``lake``: landed files as tables, with the account of every row."""

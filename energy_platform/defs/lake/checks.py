@@ -1,0 +1,91 @@
+"""What must hold of the lake before anything is computed from it: contracts, and the account of every row.
+
+Blocking: dbt, features and models do not run on a lake that breaks them.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from energy_platform.adapters.warehouse import Warehouse
+from energy_platform.defs.lake.assets import DESCRIPTIONS
+from energy_platform.defs.metadata import markdown_table
+from energy_platform.domain.columns import FILES, READINGS_TABLE, REJECTED, WEATHER, Table
+
+# Great Expectations reads pandas: 0.2 s for this many rows. Above it, whole vectors are drawn evenly
+# over the table, always the same ones for the same table.
+SAMPLE_ROWS = 200_000
+
+CONTRACT_CHECK = "keeps_its_contract"
+ACCOUNT_CHECK = "every_row_is_accounted_for"
+_ACCOUNT_SQL = f"""
+    WITH held AS (
+        SELECT file_id, count(*) AS rows FROM {READINGS_TABLE.full_name} GROUP BY file_id
+        UNION ALL SELECT file_id, count(*) FROM {WEATHER.full_name} GROUP BY file_id),
+    refused AS (SELECT file_id, count(*) AS rows FROM {REJECTED.full_name} GROUP BY file_id)
+    SELECT coalesce(uri, 'no ledger row: file ' || file_id) AS file, rows_read, rows_accepted, rows_rejected, rows_duplicate,
+           coalesce(held.rows, 0) AS held, coalesce(refused.rows, 0) AS refused
+    FROM {FILES.full_name} AS files FULL JOIN held USING (file_id) FULL JOIN refused USING (file_id)
+    WHERE uri IS NULL OR rows_read <> rows_accepted + rows_rejected + rows_duplicate
+       OR rows_accepted <> coalesce(held.rows, 0) OR rows_rejected <> coalesce(refused.rows, 0)
+    ORDER BY file"""
+
+
+@dg.multi_asset_check(
+    name="lake_checks",
+    specs=[
+        *(
+            dg.AssetCheckSpec(
+                CONTRACT_CHECK,
+                asset=[table.schema, table.name],
+                blocking=True,
+                description="Great Expectations suite made from the contract: columns, types, no nulls, key, sets, ranges.",
+            )
+            for table in DESCRIPTIONS
+        ),
+        dg.AssetCheckSpec(
+            ACCOUNT_CHECK,
+            asset=[FILES.schema, FILES.name],
+            blocking=True,
+            description="Read = accepted + rejected + duplicate for every file, and the lake holds exactly those rows.",
+        ),
+    ],
+    pool="warehouse",
+)
+def lake_checks(warehouse: dg.ResourceParam[Warehouse]) -> Iterator[dg.AssetCheckResult]:
+    """Hold every table of the lake against its contract, and the ledger against the tables."""
+    from energy_platform.adapters.expectations import Contracts
+
+    contracts = Contracts()
+    for table in DESCRIPTIONS:
+        rows, total = _rows(warehouse, table)
+        outcome = contracts.check(table, rows, is_whole=len(rows) == total)
+        yield dg.AssetCheckResult(
+            asset_key=[table.schema, table.name],
+            check_name=CONTRACT_CHECK,
+            passed=outcome.passed,
+            metadata={
+                "expectations": outcome.expectations,
+                "rows": total,
+                "rows_looked_at": outcome.rows,
+                "failures": list(outcome.failures),
+            },
+        )
+    unaccounted = warehouse.read(_ACCOUNT_SQL)
+    yield dg.AssetCheckResult(
+        asset_key=[FILES.schema, FILES.name],
+        check_name=ACCOUNT_CHECK,
+        passed=unaccounted.is_empty(),
+        metadata={"files_that_do_not_add_up": unaccounted.height, "files": markdown_table(unaccounted)},
+    )
+
+
+def _rows(warehouse: Warehouse, table: Table) -> tuple[Any, int]:
+    """All rows of a table as a pandas frame, or an even sample of a large one; and how many there are."""
+    with warehouse.connect() as connection:
+        total = int(connection.execute(f"SELECT count(*) FROM {table.full_name}").fetchall()[0][0])
+        sample = f"USING SAMPLE {100 * SAMPLE_ROWS / total:.6f}% (system, 42)" if total > SAMPLE_ROWS else ""
+        names = ", ".join(table.column_names)
+        rows = connection.execute(f"SELECT {names} FROM {table.full_name} {sample}").df()
+    return rows, total

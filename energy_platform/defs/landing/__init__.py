@@ -1,0 +1,1 @@
+"""The stage ``landing``: what has arrived, and the sensor that notices it."""

@@ -1,0 +1,1 @@
+"""The stage ``models``: its assets and their checks."""

@@ -1,0 +1,1 @@
+"""Published generations: what people and programs read."""

@@ -1,0 +1,1 @@
+"""Detectors: what makes a reading or a day anomalous, as SQL text or over frames."""

@@ -1,0 +1,179 @@
+"""The dictionary of the platform: every shared column once, and every table as a list of them.
+
+The warehouse creates its tables from these contracts; Great Expectations suites and
+docs/data_dictionary.md are made from them. One module a stage; import from this package.
+"""
+
+from collections.abc import Sequence
+
+from energy_platform.domain.columns.features import (
+    FEATURES_METER_DAYS,
+    LAG_DAYS,
+    ROLLING_DAYS,
+    SOURCE_CLOCKS,
+    WEEKDAY_LAGS,
+)
+from energy_platform.domain.columns.lake import (
+    DAY_LOADS,
+    FILES,
+    METERS,
+    READINGS_TABLE,
+    REJECTED,
+    SITES,
+    WEATHER,
+)
+from energy_platform.domain.columns.marts import (
+    CHANNEL_SUMMARIES,
+    FLEET_HALF_HOURS,
+    METER_DAY_VERSIONS,
+    METER_DAYS,
+    METER_HOUR_PROFILES,
+    SITE_MONTHS,
+)
+from energy_platform.domain.columns.model import (
+    UTC_TIME,
+    Column,
+    Table,
+    bounded,
+    column,
+    one_of,
+    optional,
+)
+from energy_platform.domain.columns.results import (
+    ANOMALIES,
+    DECISIONS,
+    FORECAST_SCORES,
+    FORECASTS,
+)
+from energy_platform.domain.columns.shared import (
+    AVAILABLE_AT_UTC,
+    CHANNEL,
+    COMMODITY,
+    COMPLETENESS,
+    CUTOFF_DATE,
+    DETECTOR,
+    ENERGY_KWH,
+    ESTIMATED_SHARE,
+    EXPECTED_READINGS,
+    FILE_ID,
+    INTERVAL_MINUTES,
+    INTERVAL_START_UTC,
+    ISSUED_AT_UTC,
+    LEAD_DAYS,
+    LOCAL_DATE,
+    METER_ID,
+    MODEL,
+    MODEL_VERSION,
+    P10_KWH,
+    P50_KWH,
+    P90_KWH,
+    QUALITY,
+    READINGS,
+    SITE_ID,
+    SOURCE,
+    STATION_ID,
+    TEMPERATURE_C,
+    TIME_ZONE,
+    UTC_OFFSET_MINUTES,
+)
+
+__all__ = [
+    "ANOMALIES",
+    "AVAILABLE_AT_UTC",
+    "CHANNEL",
+    "CHANNEL_SUMMARIES",
+    "COMMODITY",
+    "COMPLETENESS",
+    "CUTOFF_DATE",
+    "DAY_LOADS",
+    "DECISIONS",
+    "DETECTOR",
+    "ENERGY_KWH",
+    "ESTIMATED_SHARE",
+    "EXPECTED_READINGS",
+    "FEATURES_METER_DAYS",
+    "FILES",
+    "FILE_ID",
+    "FLEET_HALF_HOURS",
+    "FORECASTS",
+    "FORECAST_SCORES",
+    "INTERVAL_MINUTES",
+    "INTERVAL_START_UTC",
+    "ISSUED_AT_UTC",
+    "LAG_DAYS",
+    "LEAD_DAYS",
+    "LOCAL_DATE",
+    "METERS",
+    "METER_DAYS",
+    "METER_DAY_VERSIONS",
+    "METER_HOUR_PROFILES",
+    "METER_ID",
+    "MODEL",
+    "MODEL_VERSION",
+    "P10_KWH",
+    "P50_KWH",
+    "P90_KWH",
+    "QUALITY",
+    "READINGS",
+    "READINGS_TABLE",
+    "REJECTED",
+    "ROLLING_DAYS",
+    "SITES",
+    "SITE_ID",
+    "SITE_MONTHS",
+    "SOURCE",
+    "SOURCE_CLOCKS",
+    "STATION_ID",
+    "TABLES",
+    "TEMPERATURE_C",
+    "TIME_ZONE",
+    "UTC_OFFSET_MINUTES",
+    "UTC_TIME",
+    "WEATHER",
+    "WEEKDAY_LAGS",
+    "Column",
+    "Table",
+    "bounded",
+    "column",
+    "one_of",
+    "optional",
+    "table",
+]
+
+TABLES: tuple[Table, ...] = (
+    FILES,
+    READINGS_TABLE,
+    DAY_LOADS,
+    REJECTED,
+    METERS,
+    SITES,
+    WEATHER,
+    METER_DAYS,
+    METER_DAY_VERSIONS,
+    METER_HOUR_PROFILES,
+    SITE_MONTHS,
+    CHANNEL_SUMMARIES,
+    FLEET_HALF_HOURS,
+    SOURCE_CLOCKS,
+    FEATURES_METER_DAYS,
+    DECISIONS,
+    FORECASTS,
+    FORECAST_SCORES,
+    ANOMALIES,
+)
+
+
+def table(full_name: str, tables: Sequence[Table] = TABLES) -> Table:
+    """The contract of one table by its ``schema.name``.
+
+    Raises:
+        KeyError: no contract has that name.
+
+    Example:
+        >>> table("lake.files").key
+        ('file_id',)
+    """
+    for candidate in tables:
+        if candidate.full_name == full_name:
+            return candidate
+    raise KeyError(full_name)

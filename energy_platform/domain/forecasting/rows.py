@@ -1,0 +1,215 @@
+"""The rows that forecasters read: history at the issue day, calendar of the target day, days ahead.
+
+Belongs here: which rows of ``features.meter_days`` a training or an issue takes, and how they become
+model inputs. Does not belong here: what a history feature is made of (domain/features.py), what a
+forecaster does with the rows (lightgbm.py, seasonal_naive.py).
+
+One row is one meter, channel, issue day and lead. The target day is ``cutoff_date + lead_days - 1``;
+every input but its calendar was known when the issue day began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from hashlib import sha256
+
+import polars as pl
+
+from energy_platform.domain.calendar import CALENDAR_FEATURES, calendar_of
+from energy_platform.domain.columns import LAG_DAYS
+from energy_platform.domain.features import HISTORY_FEATURES, HORIZON_DAYS
+
+LEADS = tuple(range(1, HORIZON_DAYS + 1))
+# A scale must not be 0 (vacant homes). A thousandth of a kWh a day is below any meter's resolution.
+SCALE_FLOOR_KWH = 1e-3
+MAX_TRAINING_ROWS = 250_000
+BACKTEST_DAYS = 28
+# More meters than this give enough residuals in four weekly issues.
+DAILY_BACKTEST_METERS = 200
+# Multiples of the scale beyond which a target tells nothing more: a home that comes back from vacancy.
+MAX_RATIO = 30.0
+
+_STATISTICS = tuple(f"{word}_{days}_kwh" for days in (7, 28) for word in ("mean", "std", "min", "max"))
+ENERGY_FEATURES = (
+    *(f"lag_{lag}_kwh" for lag in LAG_DAYS),
+    *(name for name in _STATISTICS if name != "mean_28_kwh"),
+    "weekday_mean_kwh",
+    "weekday_last_kwh",
+)
+OTHER_FEATURES = (
+    "lead_days",
+    "log_scale",
+    "is_gas",
+    "ratio_7_28",
+    "zero_share_28",
+    "missing_share_28",
+    "days_of_history",
+    "temperature_1_c",
+    "temperature_7_c",
+    *CALENDAR_FEATURES,
+)
+MODEL_FEATURES = (*ENERGY_FEATURES, *OTHER_FEATURES)
+
+_KEYS = ("meter_id", "channel", "source", "commodity", "country")
+
+
+def feature_hash(features: Sequence[str] = MODEL_FEATURES) -> str:
+    """A short name for the inputs of a model: their names, order, type and scaling.
+
+    Example:
+        >>> feature_hash() == feature_hash(MODEL_FEATURES[::-1])
+        False
+    """
+    told = f"float32; energy over max(mean_28_kwh, {SCALE_FLOOR_KWH}); " + ",".join(features)
+    return sha256(told.encode()).hexdigest()[:16]
+
+
+def training_rows_sql(features: str, *, cutoff: date, stride: int) -> str:
+    """Rows whose target day is complete and lies before ``cutoff``, from every ``stride``-th issue day.
+
+    Each meter starts the count at another day, so that a large fleet shows every day of the year and a
+    small one every weekday. Ordered, so that the same rows train the same model.
+
+    Args:
+        features: relation with the columns of ``features.meter_days``.
+        cutoff: nothing of this day or later is read.
+        stride: 1 takes every issue day; see ``stride_for``.
+    """
+    return _rows_sql(
+        features,
+        issues=f"local_date < DATE '{cutoff.isoformat()}' AND mean_28_kwh IS NOT NULL "
+        f"AND (local_date - DATE '2000-01-03' + {_meter_number_sql()}) % {stride} = 0",
+        targets=f"local_date < DATE '{cutoff.isoformat()}' AND target_kwh IS NOT NULL",
+        join="JOIN",
+    )
+
+
+def issue_rows_sql(features: str, *, issue_days: Sequence[date], known_before: date | None = None) -> str:
+    """Rows of all meters that have a complete day in the week before an issue day, for every lead.
+
+    Args:
+        features: relation with the columns of ``features.meter_days``.
+        issue_days: the days at whose start the forecasts stand.
+        known_before: gives complete target days before it as ``target_kwh`` (a backtest) and drops the
+            other rows; None gives all rows and no targets (an issue).
+    """
+    days = ", ".join(f"DATE '{day.isoformat()}'" for day in issue_days)
+    targets = f"local_date < DATE '{known_before}' AND target_kwh IS NOT NULL" if known_before else "false"
+    return _rows_sql(
+        features,
+        issues=f"local_date IN ({days}) AND mean_7_kwh IS NOT NULL",
+        targets=targets,
+        join="JOIN" if known_before else "LEFT JOIN",
+    )
+
+
+def _meter_number_sql() -> str:
+    """A number that a meter keeps for ever; DuckDB's own hash may change with its version."""
+    return "CAST('0x' || substr(md5(meter_id || '/' || channel), 1, 6) AS INTEGER)"
+
+
+def _rows_sql(features: str, *, issues: str, targets: str, join: str) -> str:
+    # Leads 1 to 7 fall on the weekdays of the lags 7 to 1: the weekday columns of the target are chosen here.
+    chosen = ", ".join(
+        f"CASE lead_days {' '.join(f'WHEN {lead} THEN weekday_{word}_{8 - lead}_kwh' for lead in LEADS)} END "
+        f"AS weekday_{word}_kwh"
+        for word in ("mean", "last")
+    )
+    kept = ", ".join(f"i.{name}" for name in HISTORY_FEATURES if not name.startswith("weekday_"))
+    return f"""
+WITH issues AS (SELECT * FROM {features} WHERE {issues}),
+targets AS (SELECT meter_id, channel, local_date, target_kwh FROM {features} WHERE {targets}),
+leads AS (SELECT CAST(unnest(range(1, {HORIZON_DAYS + 1})) AS TINYINT) AS lead_days)
+SELECT {", ".join(f"i.{name}" for name in _KEYS)}, i.local_date AS cutoff_date, lead_days,
+    i.local_date + (lead_days - 1) AS local_date, t.target_kwh, {kept}, {chosen}
+FROM issues AS i
+CROSS JOIN leads
+{join} targets AS t
+    ON t.meter_id = i.meter_id AND t.channel = i.channel AND t.local_date = i.local_date + (lead_days - 1)
+ORDER BY i.meter_id, i.channel, i.local_date, lead_days
+""".strip()
+
+
+def count_issues_sql(features: str, *, cutoff: date) -> str:
+    """How many issue days (over all meters) a training at ``cutoff`` could take: one row ``issues``, ``meters``."""
+    return (
+        "SELECT count(*) AS issues, count(DISTINCT (meter_id, channel)) AS meters "
+        f"FROM {features} WHERE local_date < DATE '{cutoff.isoformat()}' AND mean_28_kwh IS NOT NULL"
+    )
+
+
+def stride_for(issues: int, *, meters: int) -> int:
+    """The stride that bounds the rows of a training and does not skip weekdays.
+
+    Sixty thousand rows and 60 more for each meter, 250,000 at most: on 55 homes half of the issue days
+    train as good a model as all of them.
+
+    Example:
+        >>> stride_for(10_000, meters=30), stride_for(16_000, meters=55), stride_for(3_300_000, meters=5566)
+        (2, 2, 93)
+    """
+    bound = min(MAX_TRAINING_ROWS, 60_000 + 60 * meters)
+    stride = max(1, -(-issues * HORIZON_DAYS // bound))
+    return stride + 1 if stride % 7 == 0 else stride
+
+
+def design(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add calendar, scale and scaled inputs: what every forecaster takes.
+
+    ``scale_kwh`` is the meter's mean of the 28 days before. Energies become multiples of it, so that one
+    model serves a fridge and an office. The spread is the sd of those days, at least a tenth of the scale.
+
+    Args:
+        rows: what ``training_rows_sql`` or ``issue_rows_sql`` gives.
+
+    Returns:
+        Keys, ``cutoff_date``, ``lead_days``, ``local_date``, ``target_kwh``, ``naive_kwh``, ``scale_kwh``,
+        ``spread_kwh``, ``least_kwh``, ``largest_kwh`` and ``MODEL_FEATURES`` as Float32 (null where unknown),
+        in the order of ``rows``.
+    """
+    scale = pl.max_horizontal(pl.col("mean_28_kwh").cast(pl.Float64), pl.lit(SCALE_FLOOR_KWH))
+    naive = pl.coalesce("weekday_last_kwh", "mean_7_kwh").cast(pl.Float64)
+    spread = pl.max_horizontal(pl.col("std_28_kwh").cast(pl.Float64).fill_null(0.0), scale * 0.1)
+    return (
+        rows.join(calendar_of(rows), on=["country", "local_date"], how="left", maintain_order="left")
+        .with_columns(
+            scale_kwh=scale,
+            naive_kwh=naive,
+            spread_kwh=spread,
+            least_kwh=pl.col("min_28_kwh").cast(pl.Float64),
+            largest_kwh=pl.col("max_28_kwh").cast(pl.Float64),
+            log_scale=scale.log(),
+            is_gas=pl.col("commodity") == "gas",
+        )
+        .with_columns(pl.col(name) / pl.col("scale_kwh") for name in ENERGY_FEATURES)
+        .select(
+            *_KEYS,
+            "cutoff_date",
+            pl.col("lead_days").alias("lead"),
+            "local_date",
+            "target_kwh",
+            "naive_kwh",
+            "scale_kwh",
+            "spread_kwh",
+            "least_kwh",
+            "largest_kwh",
+            *(pl.col(name).cast(pl.Float32) for name in MODEL_FEATURES),
+        )
+    )
+
+
+def backtest_days(cutoff: date, *, meters: int) -> list[date]:
+    """Issue days of the backtest: every week of the four before ``cutoff``, or every day for few meters.
+
+    The newest is seven days before the cutoff, so that all its targets lie before it. A handful of meters
+    gives too few residuals in four issues to take a tenth quantile of: those are issued daily.
+
+    Example:
+        >>> [day.isoformat() for day in backtest_days(date(2013, 7, 1), meters=5000)]
+        ['2013-06-03', '2013-06-10', '2013-06-17', '2013-06-24']
+        >>> len(backtest_days(date(2013, 7, 1), meters=2))
+        22
+    """
+    step = 7 if meters > DAILY_BACKTEST_METERS else 1
+    return [cutoff - timedelta(days=back) for back in range(BACKTEST_DAYS, HORIZON_DAYS - 1, -step)]

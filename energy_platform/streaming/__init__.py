@@ -1,0 +1,1 @@
+"""The long-running process of a stream: consume ▸ validate ▸ hot rules ▸ land ▸ acknowledge."""

@@ -1,0 +1,202 @@
+"""The loop of a stream: fill a batch, validate it, land it, and only then acknowledge it.
+
+Belongs here: the order of these steps, when a batch is closed, what happens when the disk refuses.
+Does not belong here: brokers (adapters/), the shape of events (domain/events), rules (domain/alerts).
+
+One thread does it all. While a batch is being landed nothing is consumed, so the broker's flow
+control is the back-pressure and memory holds at most one batch and what the client prefetches.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from energy_platform.adapters.landing_batches import BatchName, LandingBatches
+from energy_platform.domain.events import EventBatch, Message, parse_events
+from energy_platform.streaming.source import StreamSource
+
+logger = logging.getLogger(__name__)
+
+Hook = Callable[[EventBatch], None]
+MAX_BATCH_BYTES = 32 * 1024 * 1024
+# How long one wait for messages may last, so that a request to stop is seen soon.
+POLL_SECONDS = 0.2
+# With a full window nothing more can come before an acknowledgement; a gap this long shows it.
+WINDOW_GAP_SECONDS = 0.005
+RETRY_SECONDS = (0.5, 1, 2, 5, 10, 30)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """When a batch is closed: so many messages, or so long after its first one."""
+
+    messages: int = 10_000
+    seconds: float = 1.0
+
+
+@dataclass(slots=True)
+class StreamState:
+    """What the health endpoint tells; written by the loop only."""
+
+    started_at_utc: datetime
+    messages: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    batches: int = 0
+    files: int = 0
+    hook_errors: int = 0
+    newest_message_utc: datetime | None = None
+    problem: str | None = None
+    lag: dict[str, float] = field(default_factory=dict)
+
+    def snapshot(self, now_utc: datetime) -> dict[str, Any]:
+        """The state as JSON: ``status`` is ``ok``, or ``failing`` with the ``problem``."""
+        newest = self.newest_message_utc
+        return {
+            "status": "ok" if self.problem is None else "failing",
+            "problem": self.problem,
+            "uptime_seconds": round((now_utc - self.started_at_utc).total_seconds(), 3),
+            "last_event_age_seconds": None if newest is None else round((now_utc - newest).total_seconds(), 3),
+            "lag": self.lag,
+            "messages": self.messages,
+            "accepted": self.accepted,
+            "rejected": self.rejected,
+            "batches": self.batches,
+            "files": self.files,
+            "hook_errors": self.hook_errors,
+        }
+
+
+def utc_now() -> datetime:
+    """The present as the platform keeps times: UTC without a zone."""
+    return datetime.now(tz=UTC).replace(tzinfo=None)
+
+
+class StreamProcess:
+    """One stream, from its messages to files in the landing zone.
+
+    Args:
+        name: of the stream, as it stands in the names of files.
+        source: what gives messages.
+        landing: where batches go.
+        limits: when a batch is closed.
+        hooks: called with every validated batch before it is landed, in order. One that fails is
+            logged and counted; it never holds up landing.
+        now: the clock, replaced in tests.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        source: StreamSource,
+        landing: LandingBatches,
+        *,
+        limits: BatchLimits | None = None,
+        hooks: Sequence[Hook] = (),
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._name, self._source, self._landing, self._now = name, source, landing, now
+        self._limits, self._hooks = limits or BatchLimits(), tuple(hooks)
+        self._held: list[Message] = []
+        self._stop = threading.Event()
+        self.state = StreamState(started_at_utc=now())
+        source.on_revoked(self._flush)
+
+    def stop(self) -> None:
+        """Ask the loop to land what it holds and to end; safe from a signal handler."""
+        self._stop.set()
+
+    def run(self) -> StreamState:
+        """Consume until ``stop``; then land and acknowledge what is held, and close the source.
+
+        Raises:
+            OSError: the disk refused until the stop was asked for; what was held comes again.
+            StreamUnavailable: the stream is gone or refuses this consumer.
+        """
+        self._landing.sweep()
+        try:
+            while not self._stop.is_set():
+                self._fill()
+                self._flush()
+        finally:
+            self._source.close()
+        return self.state
+
+    def _fill(self) -> None:
+        """Consume until the batch is full, old enough, or the broker waits for acknowledgements."""
+        deadline: float | None = None
+        held_bytes = 0
+        while not self._stop.is_set() and len(self._held) < self._limits.messages and held_bytes < MAX_BATCH_BYTES:
+            left = POLL_SECONDS if deadline is None else min(POLL_SECONDS, deadline - time.monotonic())
+            if left <= 0:
+                return
+            window_full = self._source.window is not None and len(self._held) >= self._source.window
+            wait = min(left, WINDOW_GAP_SECONDS) if window_full else left
+            fresh = self._source.poll(self._limits.messages - len(self._held), wait)
+            if fresh and deadline is None:
+                deadline = time.monotonic() + self._limits.seconds
+            self._held += fresh
+            held_bytes += sum(len(message.payload) for message in fresh)
+            if not fresh:
+                self.state.lag = self._source.lag()
+                if window_full:
+                    return
+
+    def _flush(self) -> None:
+        """Land what is held, one file a partition and shape, then acknowledge all of it."""
+        if not self._held:
+            return
+        for partition in dict.fromkeys(message.partition for message in self._held):
+            self._land([message for message in self._held if message.partition == partition])
+        self._source.acknowledge(self._held)
+        self.state.messages += len(self._held)
+        self.state.batches += 1
+        self.state.newest_message_utc = max(message.arrived_at_utc for message in self._held)
+        self.state.lag = self._source.lag()
+        self._held = []
+
+    def _land(self, messages: Sequence[Message]) -> None:
+        received_at_utc = self._now()
+        batch = parse_events(
+            [message.payload for message in messages],
+            received_at_utc=received_at_utc,
+            arrived_at_utc=[message.arrived_at_utc for message in messages],
+            origins=[message.origin for message in messages],
+        )
+        for hook in self._hooks:
+            try:
+                hook(batch)
+            except Exception:
+                self.state.hook_errors += 1
+                logger.exception("%s: a hook failed; the batch is landed all the same", self._name)
+        name = BatchName(self._name, messages[0].partition, messages[0].offset, messages[-1].offset)
+
+        def where(index: int) -> dict[str, str]:
+            message = messages[index]
+            place = {"partition": message.partition, "offset": message.offset, "origin": message.origin}
+            return {"stream": self._name, **place}
+
+        attempt = 0
+        while True:
+            try:
+                landed = self._landing.land(
+                    batch, name, received_at_utc=received_at_utc, raw=lambda at: messages[at].payload, where=where
+                )
+            except OSError as problem:
+                self.state.problem = f"landing failed: {problem}"
+                logger.exception("%s: landing failed, the batch is kept and tried again", self._name)
+                if self._stop.wait(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)]):
+                    raise
+                attempt += 1
+                continue
+            break
+        self.state.problem = None
+        self.state.accepted += landed.accepted
+        self.state.rejected += landed.rejected
+        self.state.files += len(landed.files)

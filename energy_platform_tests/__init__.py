@@ -1,0 +1,1 @@
+"""Tests; the folders mirror the package. builders.py plants known faults, so that recall can be asserted."""

@@ -1,0 +1,42 @@
+"""Fixtures that several folders share: the public data, and one home in which the whole flow has run."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from energy_platform.flow import FlowRun, run_flow
+from energy_platform.settings import Settings, get_settings
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED_DATA = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The public data sets beside the checkout."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("the public data sets are not there: expected in ../shared/data")
+    return SHARED_DATA
+
+
+@contextmanager
+def using_home(home: Path, **environment: str) -> Iterator[Settings]:
+    """Point the settings of this process at a home, as ``ENERGY_HOME`` would."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ENERGY_HOME", str(home))
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        get_settings.cache_clear()
+        try:
+            yield get_settings()
+        finally:
+            get_settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def sample_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, FlowRun]:
+    """The whole flow on the shipped sample homes, once for the session. Do not change this home."""
+    with using_home(tmp_path_factory.mktemp("sample") / "home") as settings:
+        return settings, run_flow(settings)

