@@ -18,15 +18,16 @@ class LayerTranslator(DagsterDbtTranslator):
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
         """The asset of one model or source."""
-        spec = super().get_asset_spec(manifest, unique_id, project)
+        spec: dg.AssetSpec = super().get_asset_spec(manifest, unique_id, project)
         props = self.get_resource_props(manifest, unique_id)
         if props["resource_type"] == "source":
             return spec
         layer = props["fqn"][1]
-        named: dg.AssetSpec = spec.replace_attributes(
+        named = spec.replace_attributes(
             key=dg.AssetKey([layer, props["name"]]),
             group_name=layer,
             owners=OWNERS,
             description=props["description"],
         )
-        return dg.apply_freshness_policy(named, FRESHNESS)
+        fresh: dg.AssetSpec = dg.apply_freshness_policy(named, FRESHNESS)
+        return fresh
