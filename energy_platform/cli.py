@@ -67,7 +67,7 @@ def backtest(
     with progress(quiet=quiet) as notify, engines(verbose=verbose):
         run_backtest(settings, cutoffs=cutoffs, notify=notify)
     if not quiet:
-        print_leaderboard(settings, first=cutoffs[0], last=cutoffs[-1], source=source)
+        print_leaderboard(settings, cutoffs=cutoffs, source=source)
 
 
 @app.command()

@@ -25,6 +25,8 @@ import numpy as np
 
 CHAMPION = "champion"
 EXPERIMENT = "meter-day-forecasts"
+# Without it the UI takes every experiment for one of language models and opens on an empty page of traces.
+_MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}
 FEATURE_HASH_TAG = "feature_hash"
 CUTOFF_TAG = "cutoff"
 
@@ -177,7 +179,7 @@ class Registry:
         found = client.get_experiment_by_name(EXPERIMENT)
         if found is not None:
             return str(found.experiment_id)
-        return str(client.create_experiment(EXPERIMENT, artifact_location=self.artifacts_uri))
+        return str(client.create_experiment(EXPERIMENT, self.artifacts_uri, tags=_MODEL_TRAINING))
 
     @staticmethod
     def _ensure_model(client: Any, name: str) -> None:

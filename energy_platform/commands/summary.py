@@ -1,5 +1,6 @@
 """The tables that ``energy run``, ``status`` and ``backtest`` print."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -85,8 +86,9 @@ def print_status(found: dict[str, Any]) -> None:
         console.print(f"not loaded: {file['error']}", style="yellow", highlight=False)
 
 
-def print_leaderboard(settings: Settings, *, first: date, last: date, source: str | None) -> None:
-    """Scores by model and lead time over the cutoffs of a backtest."""
+def print_leaderboard(settings: Settings, *, cutoffs: Sequence[date], source: str | None) -> None:
+    """Scores by model and lead time over exactly the cutoffs of a backtest."""
+    days = ", ".join(f"DATE '{cutoff}'" for cutoff in cutoffs)
     chosen = "" if source is None else f"AND source = '{source}'"
     sql = f"""
         SELECT model, source, lead_days, sum(meter_days)::BIGINT AS meter_days,
@@ -97,7 +99,9 @@ def print_leaderboard(settings: Settings, *, first: date, last: date, source: st
                sum(pinball_kwh * meter_days) / sum(meter_days) AS pinball_kwh,
                sum(coverage * meter_days) / sum(meter_days) AS coverage,
                sum(skill * meter_days) / sum(meter_days) FILTER (WHERE skill IS NOT NULL) AS skill
-        FROM forecasts.scores WHERE cutoff_date BETWEEN '{first}' AND '{last}' {chosen}
+        FROM forecasts.scores WHERE cutoff_date IN ({days}) {chosen}
         GROUP BY ALL ORDER BY source, lead_days, mae_kwh"""
     frame = run_query(Published(settings.published_path), sql)
-    print_table(f"Leaderboard, cutoffs {first} to {last}", frame.columns, frame.rows())
+    print_table(
+        f"Leaderboard of {len(cutoffs)} weekly cutoffs, {cutoffs[0]} to {cutoffs[-1]}", frame.columns, frame.rows()
+    )
