@@ -31,7 +31,7 @@ ui: setup  ## the Dagster UI on port 3000 and the MLflow UI on port 5000, until 
 	@$(BIN)/energy ui
 
 test: setup  ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: setup  ## linters, types, import rules, SQL style, lock and generated docs
 	$(BIN)/ruff format --check .

@@ -11,15 +11,15 @@ from typing import Annotated
 
 import typer
 
-from energy_platform.commands import aws, convert, keys, serve, simulate, stream
+from energy_platform.commands import aws, convert, keys, restatements, serve, simulate, sources, stream
 from energy_platform.domain.errors import EnergyError
 from energy_platform.settings import get_settings, quiet_telemetry
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Energy data-and-ML platform.")
-sources_app = typer.Typer(no_args_is_help=True, help="Declared sources.")
-app.add_typer(sources_app, name="sources")
-for part in (aws, convert, keys, serve, simulate, stream):
+for part in (aws, convert, keys, serve, simulate, sources, stream):
     app.add_typer(part.app, name=part.__name__.rsplit(".", maxsplit=1)[-1])
+
+app.command()(restatements.restatements)
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print what the engines log, too.")]
@@ -106,17 +106,6 @@ def query(
         sys.stdout.write(json.dumps(frame.to_dicts(), default=str) + "\n")
     else:
         print_table(f"{frame.height:,} rows", frame.columns, frame.rows())
-
-
-@sources_app.command("list")
-def list_sources() -> None:
-    """The declared sources: built in, and your own from ENERGY_SOURCES."""
-    from energy_platform.adapters.declarations import load_declarations
-    from energy_platform.commands.output import print_table
-
-    found = load_declarations(get_settings().sources)
-    rows = [[name, item.kind, "yes" if item.sample else "", item.description] for name, item in sorted(found.items())]
-    print_table("Sources", ["name", "kind", "ships", "what it is"], rows)
 
 
 @app.command()

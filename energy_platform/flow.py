@@ -14,18 +14,17 @@ from pathlib import Path
 import dagster as dg
 
 from energy_platform.adapters.declarations import load_declarations
-from energy_platform.adapters.landing import Landing
 from energy_platform.adapters.published import Published
 from energy_platform.adapters.warehouse import Warehouse
 from energy_platform.definitions import defs
 from energy_platform.defs.automation import QUIET
-from energy_platform.defs.plan import due_plan, range_tags
+from energy_platform.defs.failures import step_error_text
+from energy_platform.defs.plan import FLOW_TAG, due_plan, range_tags
+from energy_platform.defs.resources import open_landing
 from energy_platform.domain.errors import EnergyError, NothingPublished
 from energy_platform.domain.flow_plan import FlowPlan
 from energy_platform.instance import open_instance
 from energy_platform.settings import Settings
-
-FLOW_TAG = "energy/flow"
 
 
 class RunFailed(EnergyError):
@@ -91,7 +90,7 @@ def backtest(settings: Settings, *, cutoffs: tuple[date, ...], notify: Notify | 
 def land(settings: Settings, *, source: str | None, path: Path | None) -> int:
     """Copy files into the landing zone; the same bytes land once. Returns how many are new."""
     declarations = load_declarations(settings.sources)
-    landing = Landing(settings.landing_path, link=settings.link_files)
+    landing = open_landing(settings)
     now = datetime.now(UTC).replace(tzinfo=None)
     if source is None:
         chosen = [declaration for declaration in declarations.values() if declaration.sample]
@@ -106,7 +105,7 @@ def _is_behind(settings: Settings) -> bool:
     warehouse = Warehouse(settings.warehouse_path)
     if not warehouse.has_table("lake.files"):
         return True
-    landing = Landing(settings.landing_path)
+    landing = open_landing(settings)
     ledger = warehouse.read("SELECT uri, content_sha256, status FROM lake.files")
     if landing.pending(ledger):
         return True
@@ -186,7 +185,5 @@ def _failure_text(result: dg.ExecuteInProcessResult, label: str) -> str:
     """What failed, in the step's own words."""
     for event in result.all_events:
         if event.is_step_failure:
-            error = event.step_failure_data.error
-            cause = error.cause if error is not None and error.cause is not None else error
-            return f"{label}: step {event.step_key} failed: {cause.message.strip() if cause else 'no error recorded'}"
+            return f"{label}: step {event.step_key} failed: {step_error_text(event)}"
     return f"{label}: the run failed; open it in the Dagster UI (`energy ui`)"

@@ -38,7 +38,13 @@ class Settings(BaseSettings):
 
     home: Path = Field(default=Path(".energy"), description="Folder that holds all state of this installation.")
     sources: Path | None = Field(default=None, description="Folder of your own source declarations (*.yml).")
-    landing: str | None = Field(default=None, description="Landing zone; default <home>/landing.")
+    landing: str | None = Field(default=None, description="Landing zone, a folder or s3://…; default <home>/landing.")
+    drop_prefixes: dict[str, str] = Field(
+        default={"raw/": "appliances", "landing/firehose/": "firehose_sensors", "landing/firehose-errors/": ""},
+        description='Source of objects that others put into the bucket, by key prefix, as JSON; "" leaves them alone.',
+    )
+    s3_endpoint_url: str | None = Field(default=None, description="S3-compatible server in place of AWS.")
+    cache_bytes: int = Field(default=2 << 30, ge=0, description="How many bytes of loaded objects stay on this disk.")
     memory_limit: str = Field(default="2GiB", description="What DuckDB may use, as it writes sizes: 512MiB, 4GiB.")
     threads: int = Field(default=0, ge=0, description="Threads of DuckDB and LightGBM; 0 means all cores.")
     seed: int = Field(default=20260101, description="Seed of everything random.")
@@ -73,8 +79,20 @@ class Settings(BaseSettings):
 
     @property
     def landing_path(self) -> Path:
-        """Where files land before anything else happens to them."""
-        return Path(self.landing).expanduser().absolute() if self.landing else self.home_path / "landing"
+        """Where files land on this machine before anything else happens to them; with S3, those of streams."""
+        if self.landing is None or self.landing_on_s3:
+            return self.home_path / "landing"
+        return Path(self.landing).expanduser().absolute()
+
+    @property
+    def landing_on_s3(self) -> bool:
+        """Whether the landing zone is a bucket."""
+        return self.landing is not None and self.landing.startswith("s3://")
+
+    @property
+    def cache_path(self) -> Path:
+        """Where objects are kept while they are loaded."""
+        return self.home_path / "cache"
 
     @property
     def published_path(self) -> Path:
@@ -85,6 +103,11 @@ class Settings(BaseSettings):
     def reports_path(self) -> Path:
         """Where finished reports are kept."""
         return self.home_path / "reports"
+
+    @property
+    def exports_path(self) -> Path:
+        """Where CSV for the earlier system's readers is kept."""
+        return self.home_path / "exports"
 
     @property
     def dagster_home(self) -> Path:

@@ -11,9 +11,10 @@ from typing import Any
 import dagster as dg
 
 from energy_platform.adapters.published import Generation, Published
+from energy_platform.defs.plan import FLOW_TAG
 from energy_platform.domain.errors import UnknownSource
 from energy_platform.domain.flow_plan import monday_of
-from energy_platform.flow import FLOW_TAG, stage_of
+from energy_platform.flow import stage_of
 from energy_platform.instance import open_instance
 from energy_platform.settings import Settings
 
@@ -87,13 +88,10 @@ def last_run(settings: Settings) -> dict[str, Any] | None:
         newest = instance.get_run_records(limit=1)
         if not newest:
             return None
-        flow_id = newest[0].dagster_run.tags.get(FLOW_TAG)
-        chosen = (
-            dg.RunsFilter(tags={FLOW_TAG: flow_id})
-            if flow_id
-            else dg.RunsFilter(run_ids=[newest[0].dagster_run.run_id])
-        )
-        records = instance.get_run_records(chosen)
+        run = newest[0].dagster_run
+        flow_id = run.tags.get(FLOW_TAG, run.run_id)
+        begun = instance.get_run_records(dg.RunsFilter(run_ids=[flow_id]))
+        records = [*begun, *instance.get_run_records(dg.RunsFilter(tags={FLOW_TAG: flow_id}))]
         seconds: dict[str, float] = {}
         for record in records:
             for stage, taken in _step_seconds(instance, record.dagster_run.run_id).items():

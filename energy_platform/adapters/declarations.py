@@ -14,9 +14,15 @@ import yaml
 from pydantic import ValidationError
 
 from energy_platform.domain.errors import DeclarationInvalid, UnknownSource
-from energy_platform.domain.sources import ReadingsSource, SourceDeclaration, WeatherSource
+from energy_platform.domain.sources import ReadingsSource, SourceDeclaration, TelemetrySource, WeatherSource
 
 BUILT_IN = Path(__file__).resolve().parent.parent / "sources"
+
+_KINDS: dict[str, type[ReadingsSource | WeatherSource | TelemetrySource]] = {
+    "readings": ReadingsSource,
+    "weather": WeatherSource,
+    "telemetry": TelemetrySource,
+}
 
 
 class Declarations(Mapping[str, SourceDeclaration]):
@@ -81,10 +87,11 @@ def _validated(path: Path, said: dict[str, Any]) -> SourceDeclaration:
             str(path), problem=f"field 'name' is '{said['name']}'", remedy=f"Write {path.stem}, as the file is named."
         )
     kind = said.get("kind", "readings")
-    if kind not in {"readings", "weather"}:
-        raise DeclarationInvalid(str(path), problem=f"field 'kind' is '{kind}'", remedy="Write readings or weather.")
+    if kind not in _KINDS:
+        remedy = f"Write {', '.join(_KINDS)}."
+        raise DeclarationInvalid(str(path), problem=f"field 'kind' is '{kind}'", remedy=remedy)
     try:
-        return WeatherSource.model_validate(said) if kind == "weather" else ReadingsSource.model_validate(said)
+        return _KINDS[kind].model_validate(said)
     except ValidationError as error:
         faults = error.errors(include_url=False)
         problem = "; ".join(_fault(fault["loc"], str(fault["msg"]), fault["input"]) for fault in faults)

@@ -214,8 +214,9 @@ class KafkaSink(_Closing):
         self._raise_failed()
 
     def close(self) -> None:
-        """Wait until every event is acknowledged."""
+        """Wait until every event is acknowledged, then let the connection go."""
         left = self._producer.flush(KAFKA_FLUSH_SECONDS)
+        del self._producer  # the client has no close(): it goes on reconnecting for as long as it exists
         self._raise_failed()
         if left:
             raise StreamUnavailable(

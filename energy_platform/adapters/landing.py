@@ -18,8 +18,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import BinaryIO
+from pathlib import Path, PurePath
+from typing import BinaryIO, Protocol
 
 import polars as pl
 
@@ -66,6 +66,28 @@ class _Entry:
     landed_at_utc: datetime
 
 
+class LandingZone(Protocol):
+    """What the platform asks of a landing zone, wherever its files are."""
+
+    def land_source(self, declaration: SourceDeclaration, *, path: Path | None, landed_at: datetime) -> Landed:
+        """Take in a file, or every matching file of a folder; without ``path`` the declaration's own."""
+
+    def files(self) -> list[LandedFile]:
+        """Everything that has landed, in the order of arrival."""
+
+    def pending(self, ledger: pl.DataFrame) -> list[LandedFile]:
+        """Landed files that wait to be loaded, in the order of arrival."""
+
+    def newest_change(self) -> float:
+        """When a file that might still be growing last changed, in seconds since 1970."""
+
+    def changed(self) -> list[str]:
+        """Landed files that are no longer what landed."""
+
+    def state(self) -> str:
+        """A short hash of what has landed; empty when nothing has."""
+
+
 class Landing:
     """A landing zone on a file system.
 
@@ -88,7 +110,7 @@ class Landing:
             path = declared_path(declaration)
         if not path.exists():
             raise FileUnreadable(str(path), problem="there is no such file or folder", remedy="Check the path.")
-        chosen, ignored = _choose(path, declaration)
+        chosen, ignored = choose_files(path, declaration)
         entries = {(landed.source, landed.content_sha256) for landed in self.files()}
         new: list[LandedFile] = []
         known: list[Path] = []
@@ -111,10 +133,10 @@ class Landing:
             entry = journal.get(uri)
             if entry is None or (entry.bytes, entry.modified_ns) != (status.st_size, status.st_mtime_ns):
                 landed_at = datetime.fromtimestamp(status.st_mtime, UTC).replace(tzinfo=None)
-                entry = _Entry(uri, _hash(path), status.st_size, status.st_mtime_ns, landed_at)
+                entry = _Entry(uri, hash_file(path), status.st_size, status.st_mtime_ns, landed_at)
                 self._append(entry)
             found.append(self._landed(entry))
-        return sorted(found, key=lambda file: (file.landed_at_utc, _natural(file.uri)))
+        return sorted(found, key=lambda file: (file.landed_at_utc, natural_order(file.uri)))
 
     def pending(self, ledger: pl.DataFrame) -> list[LandedFile]:
         """Landed files that wait to be loaded, in the order of arrival; failed ones are tried again.
@@ -122,15 +144,7 @@ class Landing:
         Args:
             ledger: ``uri, content_sha256, status`` of lake.files.
         """
-        loaded = ledger.filter(pl.col("status") == "loaded")
-        seen = {(source_of(uri), sha256) for uri, sha256 in loaded.select("uri", "content_sha256").iter_rows()}
-        waiting = []
-        for file in self.files():
-            key = (file.source, file.content_sha256)
-            if key not in seen:
-                seen.add(key)
-                waiting.append(file)
-        return waiting
+        return waiting_files(self.files(), ledger)
 
     def newest_change(self) -> float:
         """When a file in the zone last changed, in seconds since 1970; 0 when there is none."""
@@ -140,6 +154,14 @@ class Landing:
         """Landed files that are gone or differ in size from what landed: the zone is immutable."""
         sizes = {path.relative_to(self.root).as_posix(): path.stat().st_size for path in self._walk()}
         return sorted(uri for uri, entry in self._entries(last=False).items() if sizes.get(uri) != entry.bytes)
+
+    def state(self) -> str:
+        """A short hash of what has landed: another one when a file is added, gone or changed; empty for nothing."""
+        landed = self.files()
+        return fingerprint(landed) if landed else ""
+
+    def __str__(self) -> str:
+        return str(self.root)
 
     def _take(self, file: Path, source: str, landed_at: datetime, known: set[tuple[str, str]]) -> LandedFile | None:
         """Copy or link one file under its final name, whole or not at all; None when its bytes are there."""
@@ -170,9 +192,9 @@ class Landing:
             except OSError:  # another file system, or one without hard links: copy
                 part.unlink(missing_ok=True)
             else:
-                return _hash(part)
+                return hash_file(part)
         with file.open("rb") as source, part.open("wb") as target:
-            sha256 = _digest(source, target)
+            sha256 = digest(source, target)
             target.flush()
             os.fsync(target.fileno())
         return sha256
@@ -187,7 +209,7 @@ class Landing:
             return
         for folder in sorted(path for path in self.root.iterdir() if path.is_dir() and not _hidden(path.name)):
             for path in _files_below(folder):
-                if _why_ignored(path, folder) is None:
+                if why_ignored(path.relative_to(folder)) is None:
                     yield path
 
     def _entries(self, *, last: bool = True) -> dict[str, _Entry]:
@@ -236,6 +258,24 @@ def fingerprint(files: Iterable[LandedFile]) -> str:
     return hashlib.sha256(names.encode()).hexdigest()[:16]
 
 
+def waiting_files(files: Iterable[LandedFile], ledger: pl.DataFrame) -> list[LandedFile]:
+    """Those of ``files`` that the ledger does not have as loaded; the same bytes of a source wait once.
+
+    Args:
+        files: in the order of arrival.
+        ledger: ``uri, content_sha256, status`` of lake.files.
+    """
+    loaded = ledger.filter(pl.col("status") == "loaded")
+    seen = {(source_of(uri), sha256) for uri, sha256 in loaded.select("uri", "content_sha256").iter_rows()}
+    waiting = []
+    for file in files:
+        key = (file.source, file.content_sha256)
+        if key not in seen:
+            seen.add(key)
+            waiting.append(file)
+    return waiting
+
+
 def source_of(uri: str) -> str:
     """The source that a landed file belongs to.
 
@@ -269,14 +309,14 @@ def declared_path(declaration: SourceDeclaration) -> Path:
     return Path(next(iter(spec.submodule_search_locations))) / inside
 
 
-def _choose(path: Path, declaration: SourceDeclaration) -> tuple[list[Path], list[tuple[Path, str]]]:
+def choose_files(path: Path, declaration: SourceDeclaration) -> tuple[list[Path], list[tuple[Path, str]]]:
     """The files to land below ``path``, and those left alone with the reason. A file named outright is taken."""
     if path.is_file():
         return [path], []
     chosen: list[Path] = []
     ignored: list[tuple[Path, str]] = []
     for file in _files_below(path):
-        why = _why_ignored(file, path)
+        why = why_ignored(file.relative_to(path))
         if why is None and not any(fnmatch.fnmatch(file.name, pattern) for pattern in declaration.files):
             why = f"its name fits none of {', '.join(declaration.files)}"
         if why is None:
@@ -290,7 +330,7 @@ def _choose(path: Path, declaration: SourceDeclaration) -> tuple[list[Path], lis
             problem=f"no file in it fits {', '.join(declaration.files)}; found {found}",
             remedy=f"Check the folder, or 'files' in the declaration '{declaration.name}'.",
         )
-    return sorted(chosen, key=lambda file: _natural(str(file))), ignored
+    return sorted(chosen, key=lambda file: natural_order(str(file))), ignored
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
@@ -299,9 +339,9 @@ def _files_below(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _why_ignored(path: Path, below: Path) -> str | None:
-    parts = path.relative_to(below).parts
-    if any(_hidden(part) for part in parts):
+def why_ignored(path: PurePath) -> str | None:
+    """Why a file at this place below its folder is left alone; None when it is taken."""
+    if any(_hidden(part) for part in path.parts):
         return "hidden, or in a folder whose name begins with a dot or an underscore"
     if path.name.endswith(_UNFINISHED):
         return "not finished: its name ends as half-written files do"
@@ -312,20 +352,22 @@ def _hidden(name: str) -> bool:
     return name.startswith((".", "_"))
 
 
-def _natural(text: str) -> list[tuple[int, str]]:
+def natural_order(text: str) -> list[tuple[int, str]]:
     """A sort key that puts file 10 behind file 9."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]
 
 
-def _hash(path: Path) -> str:
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file, in chunks."""
     with path.open("rb") as source:
-        return _digest(source, None)
+        return digest(source, None)
 
 
-def _digest(source: BinaryIO, target: BinaryIO | None) -> str:
-    digest = hashlib.sha256()
+def digest(source: BinaryIO, target: BinaryIO | None) -> str:
+    """SHA-256 of what ``source`` still holds, copied to ``target`` on the way."""
+    hashed = hashlib.sha256()
     while chunk := source.read(_CHUNK):
-        digest.update(chunk)
+        hashed.update(chunk)
         if target is not None:
             target.write(chunk)
-    return digest.hexdigest()
+    return hashed.hexdigest()

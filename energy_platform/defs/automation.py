@@ -11,8 +11,9 @@ from collections.abc import Iterator
 import dagster as dg
 
 from energy_platform.adapters.published import Published
+from energy_platform.defs.failures import step_error_text
 from energy_platform.defs.partitions import daily_cutoffs, weekly_cutoffs
-from energy_platform.defs.plan import due_plan, range_tags
+from energy_platform.defs.plan import FLOW_TAG, due_plan, range_tags
 from energy_platform.settings import get_settings
 
 # Quiet on the command line: the event log keeps everything, the terminal shows the summary.
@@ -62,13 +63,14 @@ def continue_flow(context: dg.RunStatusSensorContext) -> Iterator[dg.RunRequest]
     settings = get_settings()
     plan = due_plan(context.instance, Published(settings.published_path), weeks=settings.lookback_weeks)
     origin = context.dagster_run.run_id
+    flow = {FLOW_TAG: origin}
     for first, last in plan.weekly_runs:
-        tags = {**range_tags(first, last), PRIORITY: "30"}
+        tags = {**range_tags(first, last), **flow, PRIORITY: "30"}
         yield dg.RunRequest(run_key=f"{origin}-train-{first}", job_name="train", tags=tags)
     for first, last in plan.daily_runs:
-        tags = {**range_tags(first, last), PRIORITY: "20"}
+        tags = {**range_tags(first, last), **flow, PRIORITY: "20"}
         yield dg.RunRequest(run_key=f"{origin}-forecast-{first}", job_name="forecast", tags=tags)
-    yield dg.RunRequest(run_key=f"{origin}-publish", job_name="publish", tags={PRIORITY: "10"})
+    yield dg.RunRequest(run_key=f"{origin}-publish", job_name="publish", tags={**flow, PRIORITY: "10"})
 
 
 @dg.run_failure_sensor(name="log_run_failures", default_status=dg.DefaultSensorStatus.RUNNING)
@@ -77,8 +79,7 @@ def log_run_failures(context: dg.RunFailureSensorContext) -> None:
     run = context.dagster_run
     context.log.error("run %s of job %s failed: %s", run.run_id, run.job_name, context.failure_event.message)
     for event in context.get_step_failure_events():
-        error = event.step_failure_data.error
-        context.log.error("step %s: %s", event.step_key, error.message.strip() if error else "no error recorded")
+        context.log.error("step %s: %s", event.step_key, step_error_text(event))
 
 
 defs = dg.Definitions(

@@ -17,6 +17,8 @@ from energy_platform.domain.flow_plan import FlowPlan, clocks_from, plan_flow
 
 CLOCKS_KEY = dg.AssetKey([SOURCE_CLOCKS.schema, SOURCE_CLOCKS.name])
 DECISIONS_KEY = dg.AssetKey([DECISIONS.schema, DECISIONS.name])
+# The runs of one flow carry this tag: the id that the flow was given, or that of the intake it continues.
+FLOW_TAG = "energy/flow"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 

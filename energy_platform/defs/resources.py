@@ -4,10 +4,14 @@ Belongs here: which door has which name. Does not belong here: how a door works 
 what may be set (settings.py).
 """
 
+from typing import Any
+
 import dagster as dg
 
+from energy_platform.adapters.aws.client import Aws
 from energy_platform.adapters.declarations import Declarations, load_declarations
-from energy_platform.adapters.landing import Landing
+from energy_platform.adapters.landing import Landing, LandingZone
+from energy_platform.adapters.object_landing import ObjectLanding, ObjectPlace
 from energy_platform.adapters.published import Published
 from energy_platform.adapters.registry import Registry
 from energy_platform.adapters.warehouse import Warehouse
@@ -36,10 +40,25 @@ def published_resource(_: dg.InitResourceContext) -> Published:
     return Published(get_settings().published_path)
 
 
-def landing_resource(_: dg.InitResourceContext) -> Landing:
+def open_landing(settings: Settings) -> LandingZone:
+    """The landing zone: by default below ``ENERGY_HOME``, or where ``ENERGY_LANDING`` says."""
+    local = Landing(settings.landing_path, link=settings.link_files)
+    if settings.landing is None or not settings.landing_on_s3:
+        return local
+    place = ObjectPlace.parse(settings.landing, settings.drop_prefixes)
+    return ObjectLanding(
+        s3_client(settings), place, local=local, cache=settings.cache_path, cache_bytes=settings.cache_bytes
+    )
+
+
+def s3_client(settings: Settings) -> Any:
+    """boto3's client of S3; region and credentials come from the usual AWS variables and files."""
+    return Aws(endpoint_url=settings.s3_endpoint_url).client("s3")
+
+
+def landing_resource(_: dg.InitResourceContext) -> LandingZone:
     """The landing zone, by default below ``ENERGY_HOME``."""
-    settings = get_settings()
-    return Landing(settings.landing_path, link=settings.link_files)
+    return open_landing(get_settings())
 
 
 def declarations_resource(_: dg.InitResourceContext) -> Declarations:

@@ -11,6 +11,7 @@
     ├── QueryFailed            a read-only query names what is not there, or cannot be computed
     ├── NothingPublished       there is no published generation to read yet
     ├── FeaturesChanged        a model meets other feature columns than it was trained on
+    ├── LandingUnreachable     the object store of the landing zone does not answer, or is not what it must be
     ├── CloudRefused           AWS (or the server in its place) cannot be reached or says no
     ├── SimulationInvalid      a simulation is asked for that cannot be made
     ├── StreamUnavailable      a broker or stream cannot be reached, or refuses what is asked
@@ -109,6 +110,14 @@ class CloudRefused(EnergyError):
     def __init__(self, resource: str, *, problem: str, remedy: str) -> None:
         self.resource, self.problem, self.remedy = resource, problem, remedy
         super().__init__(f"{resource}: {problem}. {remedy}")
+
+
+class LandingUnreachable(EnergyError):
+    """The object store of the landing zone cannot be reached, says no, or is not named as it must be."""
+
+    def __init__(self, place: str, *, problem: str, remedy: str) -> None:
+        self.place, self.problem, self.remedy = place, problem, remedy
+        super().__init__(f"{place}: {problem}. {remedy}")
 
 
 class SimulationInvalid(EnergyError):

@@ -68,10 +68,10 @@ def test_each_faulty_row_is_found_with_its_line_text_and_reason(lake: Lake, name
 def test_rows_refused_by_the_reader_alone_keep_the_file_on_the_fast_way(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_lines(_: object) -> None:
+    def no_lines(*_: object) -> None:
         raise AssertionError("read line by line")
 
-    monkeypatch.setattr(batch.lines, "numbered_lines", no_lines)
+    monkeypatch.setattr(batch.cells, "file_cells", no_lines)
     lake.put("a.csv", "\n".join([LCL_HEADER, *GOOD, "M1,Std,2013-07-01 00:07:11.0000000,Null,A,B"]))
     assert lake.load().rows.rejected == 1
 

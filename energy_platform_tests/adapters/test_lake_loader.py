@@ -230,7 +230,7 @@ def test_a_crash_at_any_step_leaves_nothing_and_the_next_load_does_all(
         "settle": batch.days,
         "write_outcomes": batch.ledger,
         "register_meters": batch.meters,
-        "classify": batch.lines,
+        "classify": batch.judge,
     }
     with monkeypatch.context() as patch:
 

@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from energy_platform.adapters.landing import Landing
-from energy_platform.defs.lake.assets import lake
+from energy_platform.defs.lake.assets import DESCRIPTIONS, lake
 from energy_platform.defs.lake.checks import lake_checks
 from energy_platform.defs.landing.assets import landed_files_are_unchanged, landing_files
 from energy_platform.defs.landing.sensors import landing_files_sensor
@@ -49,7 +49,7 @@ def test_a_run_loads_what_landed_and_every_check_passes(settings: Settings) -> N
         checks = result.get_asset_check_evaluations()
         assert result.success
         assert [check.check_name for check in checks if not check.passed] == []
-        assert len(checks) == 9
+        assert len(checks) == len(DESCRIPTIONS) + 2
         files = result.asset_materializations_for_node("lake")[0]
         readings = result.asset_materializations_for_node("lake")[1]
     assert readings.metadata["dagster/row_count"].value == 48

@@ -14,13 +14,15 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 import duckdb
+import polars as pl
 
-from energy_platform.adapters.lake_loader import days, fast, ledger, lines, meters, weather
+from energy_platform.adapters.lake_loader import cells, days, fast, instants, judge, ledger, meters, weather
 from energy_platform.adapters.lake_loader.days import Batch
-from energy_platform.adapters.lake_loader.inspect import FilePlan
+from energy_platform.adapters.lake_loader.lines import Numbered
+from energy_platform.adapters.lake_loader.plan import FilePlan
 from energy_platform.domain.intervals import offset_sql
 from energy_platform.domain.readings import FileOutcome, RowCounts
-from energy_platform.domain.sources import ReadingsSource
+from energy_platform.domain.sources import ReadingsSource, SourceDeclaration, TelemetrySource, WeatherSource
 
 
 @contextmanager
@@ -75,8 +77,13 @@ class _Load:
         self.batch = Batch(first, first + len(plans) - 1)
         self.read = dict.fromkeys(self.plans, 0)
         self.by_line: set[int] = set()
-        self.refused: dict[str, list[lines.Numbered]] = {}
+        self.refused: dict[str, list[Numbered]] = {}
         self._name_files()
+
+    @property
+    def declaration(self) -> SourceDeclaration:
+        """What the files of the batch have in common."""
+        return next(iter(self.plans.values())).declaration
 
     def _name_files(self) -> None:
         """Make ``batch_files`` and ``site_facts``. Each file is known a microsecond after the one before it."""
@@ -85,7 +92,9 @@ class _Load:
             """CREATE OR REPLACE TEMP TABLE batch_files (file_id INTEGER, path VARCHAR, meter VARCHAR, channel VARCHAR,
                                                          site VARCHAR, available_at_utc TIMESTAMP);
                CREATE OR REPLACE TEMP TABLE site_facts (file_id INTEGER, meter_id VARCHAR, site VARCHAR,
-                                                        attributes VARCHAR[])"""
+                                                        attributes VARCHAR[]);
+               CREATE OR REPLACE TEMP TABLE commodities (file_id INTEGER, meter_id VARCHAR, channel VARCHAR,
+                                                         commodity VARCHAR)"""
         )
         self.connection.executemany(
             "INSERT INTO batch_files VALUES (?, ?, ?, ?, ?, ?)",
@@ -114,24 +123,35 @@ class _Load:
         self.by_line = set(self.plans) - {self.ids[plan.file.uri] for plan in ordered}
 
     def settle(self) -> list[FileOutcome]:
-        """Read what is left line by line, settle repeated intervals, register meters, count."""
+        """Read what is left row by row, settle repeated intervals, register meters, count."""
         for file_id, plan in self.plans.items():
             if file_id in self.by_line:
-                self._insert_lines(file_id, lines.numbered_lines(plan))
+                self._insert_cells(file_id, cells.file_cells(plan, self.connection))
             elif found := self.refused.get(str(plan.file.path)):
-                self._insert_lines(file_id, found)
-        if isinstance(next(iter(self.plans.values())).declaration, ReadingsSource):
-            settled = self._settle_readings()
-        else:
-            settled = weather.settle(self.batch, self.connection)
+                self._insert_cells(file_id, cells.text_cells(plan, found, self.connection))
+        declaration = self.declaration
+        if isinstance(declaration, WeatherSource):
+            return self._account(weather.settle(self.batch, self.connection))
+        if isinstance(declaration, TelemetrySource):
+            return self._account(instants.settle(self.batch, self.connection))
+        if not declaration.is_instants:
+            return self._account(self._settle_readings())
+        settled = instants.settle(self.batch, self.connection)
+        for file_id, plan in self.plans.items():
+            instants.insert_energy(file_id, plan, self.connection)
+        self._settle_readings()  # what it settles are intervals computed here, no rows of the files
         return self._account(settled)
 
-    def _insert_lines(self, file_id: int, content: Iterable[lines.Numbered]) -> None:
-        """Judge lines of one file, then insert what can be used and what cannot."""
+    def _insert_cells(self, file_id: int, found: pl.DataFrame) -> None:
+        """Judge rows of one file, then insert what can be used and what cannot."""
+        for accepted, rejected in judge.classify(self.plans[file_id], found, self.connection):
+            self._insert_judged(file_id, accepted, rejected)
+
+    def _insert_judged(self, file_id: int, accepted: pl.DataFrame, rejected: pl.DataFrame) -> None:
         plan, connection = self.plans[file_id], self.connection
-        accepted, rejected = lines.classify(plan, content, connection)
+        declaration = plan.declaration
         self.read[file_id] += accepted.height + rejected.height
-        connection.register("accepted", accepted.to_arrow())
+        connection.register("accepted", accepted.drop("raw_text").to_arrow())
         connection.register("refused", rejected.to_arrow())
         connection.execute(
             f"""INSERT INTO lake.rejected BY NAME
@@ -139,28 +159,38 @@ class _Load:
             [self.now],
         )
         of_file = f"(SELECT available_at_utc FROM batch_files WHERE file_id = {file_id}) AS available_at_utc"
-        if isinstance(plan.declaration, ReadingsSource):
-            offset = offset_sql(plan.declaration.site_zone, "start_utc")
-            connection.execute(
-                f"""INSERT INTO lake.readings BY NAME
-                    SELECT meter_id, channel, start_utc AS interval_start_utc,
-                           {plan.declaration.interval_minutes} AS interval_minutes, {offset} AS utc_offset_minutes,
-                           number * {plan.declaration.kwh_per_unit!r} AS energy_kwh, quality, {file_id} AS file_id, {of_file}
-                    FROM accepted"""
-            )
-            attributes = ", ".join(f"any_value(attribute_{index})" for index in range(len(plan.attributes)))
-            connection.execute(
-                f"""INSERT INTO site_facts SELECT {file_id}, meter_id, any_value(site), [{attributes}]::VARCHAR[]
-                    FROM accepted GROUP BY meter_id"""
-            )
-        else:
+        if isinstance(declaration, WeatherSource):
             connection.execute(
                 f"""INSERT INTO lake.weather BY NAME
                     SELECT meter_id AS station_id, start_utc AS observed_at_utc, number AS temperature_c,
                            {file_id} AS file_id, {of_file} FROM accepted"""
             )
+        elif isinstance(declaration, TelemetrySource) or declaration.is_instants:
+            instants.insert(file_id, plan, connection)
+        else:
+            connection.execute(
+                f"""INSERT INTO lake.readings BY NAME
+                    SELECT meter_id, channel, start_utc AS interval_start_utc, interval_minutes,
+                           {offset_sql(declaration.site_zone, "start_utc")} AS utc_offset_minutes, energy_kwh, quality,
+                           {file_id} AS file_id, {of_file} FROM accepted"""
+            )
+        if isinstance(declaration, ReadingsSource):
+            self._note_facts(file_id, plan)
         connection.unregister("accepted")
         connection.unregister("refused")
+
+    def _note_facts(self, file_id: int, plan: FilePlan) -> None:
+        """What the accepted rows of a file tell of their sites and commodities."""
+        attributes = ", ".join(f"any_value(attribute_{index})" for index in range(len(plan.attributes)))
+        self.connection.execute(
+            f"""INSERT INTO site_facts SELECT {file_id}, meter_id, any_value(site), [{attributes}]::VARCHAR[]
+                FROM accepted GROUP BY meter_id"""
+        )
+        if plan.commodity is not None:
+            self.connection.execute(
+                f"""INSERT INTO commodities SELECT {file_id}, meter_id, channel, any_value(commodity)
+                    FROM accepted GROUP BY meter_id, channel"""
+            )
 
     def _settle_readings(self) -> dict[int, tuple[int, int]]:
         """Days, repeated intervals and meters; files that DuckDB's reader cannot settle are read again by line."""
@@ -168,10 +198,10 @@ class _Load:
         days.gather_days(self.batch, connection)
         while again := (days.unsound_files(connection) or self._gather_unclean()) - self.by_line:
             for file_id in sorted(again):
-                for table in ("lake.readings", "lake.rejected", "site_facts"):
+                for table in ("lake.readings", "lake.rejected", "site_facts", "commodities"):
                     connection.execute(f"DELETE FROM {table} WHERE file_id = {file_id}")
                 self.read[file_id] = 0
-                self._insert_lines(file_id, lines.numbered_lines(self.plans[file_id]))
+                self._insert_cells(file_id, cells.file_cells(self.plans[file_id], connection))
             self.by_line |= again
             days.gather_days(self.batch, connection)
         meters.register_meters(self.plans, by_line=self.by_line, connection=connection)
@@ -185,16 +215,15 @@ class _Load:
 
     def _account(self, settled: Mapping[int, tuple[int, int]]) -> list[FileOutcome]:
         """Count what the lake really holds of each file, and see that nothing is unaccounted for."""
-        is_energy = isinstance(next(iter(self.plans.values())).declaration, ReadingsSource)
-        held = (
-            self._counts("count(*), sum(energy_kwh)", "lake.readings")
-            if is_energy
-            else (self._counts("count(*), NULL", "lake.weather"))
-        )
+        declaration = self.declaration
+        is_energy = isinstance(declaration, ReadingsSource)
+        held = self._counts("count(*), NULL", _table_of(declaration))
+        energies = self._counts("count(*), sum(energy_kwh)", "lake.readings") if is_energy else {}
         rejected = self._counts("count(*), NULL", "lake.rejected")
         outcomes = []
         for file_id, plan in self.plans.items():
-            accepted, energy_kwh = held.get(file_id, (0, 0.0 if is_energy else None))
+            accepted = held.get(file_id, (0, None))[0]
+            energy_kwh = energies.get(file_id, (0, 0.0))[1] if is_energy else None
             duplicate, superseding = settled.get(file_id, (0, 0))
             rows = RowCounts(self.read[file_id], accepted, rejected.get(file_id, (0, None))[0], duplicate, superseding)
             if rows.balance:
@@ -207,3 +236,11 @@ class _Load:
             f"SELECT file_id, {what} FROM {table} WHERE {self.batch.where} GROUP BY file_id"
         ).fetchall()
         return {file_id: (count, energy) for file_id, count, energy in rows}
+
+
+def _table_of(declaration: SourceDeclaration) -> str:
+    """Where the rows of a source are held one by one."""
+    if isinstance(declaration, WeatherSource):
+        return "lake.weather"
+    is_instants = isinstance(declaration, TelemetrySource) or declaration.is_instants
+    return "lake.telemetry" if is_instants else "lake.readings"

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 
 import duckdb
 
-from energy_platform.adapters.lake_loader.inspect import Cell, FilePlan, literal
+from energy_platform.adapters.lake_loader.content import literal
 from energy_platform.adapters.lake_loader.lines import Numbered
+from energy_platform.adapters.lake_loader.plan import Cell, FilePlan
 from energy_platform.domain.intervals import FIRST_PLAUSIBLE_UTC, offset_minutes_at, offset_sql
 from energy_platform.domain.readings import Reason
-from energy_platform.domain.sources import Quality, ReadingsSource
+from energy_platform.domain.sources import Csv, Quality, ReadingsSource, carries_moment
 
 # Empty cells must fail their cast, so that they are refused with line and text: no cell holds this.
 _NO_NULL = "\x01"
@@ -57,7 +58,7 @@ def site_facts(plan: FilePlan, connection: duckdb.DuckDBPyConnection) -> None:
     site = "NULL" if plan.site is None else _name(plan.site, "batch.site")
     attributes = ", ".join(f"any_value(trim(c{position}))" for _, position in plan.attributes)
     connection.execute(
-        f"""INSERT INTO site_facts
+        f"""INSERT INTO site_facts (file_id, meter_id, site, attributes)
             SELECT batch.file_id, {_name(plan.meter, "batch.meter")}, any_value({site}), [{attributes}]::VARCHAR[]
             FROM read_csv(?, columns = {{{columns}}}, {_options(plan)}, ignore_errors = true, filename = 'landed_path')
                  AS rows
@@ -69,7 +70,7 @@ def site_facts(plan: FilePlan, connection: duckdb.DuckDBPyConnection) -> None:
 
 def _reader(plans: Sequence[FilePlan]) -> str:
     plan = plans[0]
-    names = {plan.stamp: ("stamp", "TIMESTAMP"), plan.value: ("number", "DOUBLE")}
+    names = {plan.stamp: ("stamp", "TIMESTAMP"), plan.values[0]: ("number", "DOUBLE")}
     columns = ", ".join(
         f"'{name}': '{kind}'" for name, kind in (names.get(i, (f"c{i}", "VARCHAR")) for i in range(len(plan.header)))
     )
@@ -82,6 +83,7 @@ def _reader(plans: Sequence[FilePlan]) -> str:
 
 def _options(plan: FilePlan) -> str:
     form = plan.declaration.format
+    assert isinstance(form, Csv)  # noqa: S101  (FilePlan.is_fast)
     quote = literal(form.quote)
     return (
         f"header = true, auto_detect = false, delim = {literal(form.delimiter)}, quote = {quote}, escape = {quote}, "
@@ -90,9 +92,11 @@ def _options(plan: FilePlan) -> str:
 
 
 def _start(plan: FilePlan) -> str:
-    timestamp = plan.declaration.timestamp
-    minutes = plan.declaration.interval_minutes if timestamp.marks == "end" else 0
-    if "%z" not in plan.pattern:
+    declaration = plan.declaration
+    assert isinstance(declaration, ReadingsSource)  # noqa: S101  (FilePlan.is_fast)
+    timestamp = declaration.timestamp
+    minutes = declaration.interval_minutes if timestamp.marks != "start" else 0
+    if not carries_moment(plan.pattern):
         minutes += offset_minutes_at(timestamp.zone, FIRST_PLAUSIBLE_UTC)
     return f"stamp - INTERVAL {minutes} MINUTE" if minutes else "stamp"
 

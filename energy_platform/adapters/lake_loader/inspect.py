@@ -9,73 +9,28 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import re
+import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import duckdb
 
+from energy_platform.adapters.lake_loader.content import (
+    csv_reader_options,
+    is_packed,
+    literal,
+    open_bytes,
+    stamp_sql,
+)
+from energy_platform.adapters.lake_loader.plan import FilePlan, named_columns, plan_file
 from energy_platform.domain.errors import FileUnreadable
-from energy_platform.domain.intervals import is_fixed
 from energy_platform.domain.readings import LandedFile
-from energy_platform.domain.sources import Csv, Key, ReadingsSource, SourceDeclaration
+from energy_platform.domain.sources import Csv, Parquet, SourceDeclaration
 
 _SAMPLE_BYTES = 65_536
 _SAMPLE_STAMPS = 50
 _CHUNK = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """Where a name of each row is: a position in the row, or the same text for the whole file."""
-
-    position: int | None
-    text: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class FilePlan:
-    """How one landed file is read.
-
-    Args:
-        file: what landed.
-        declaration: what its source says.
-        header: names of the columns, trimmed.
-        stamp: position of the stamp.
-        value: position of the number.
-        pattern: strptime pattern that the stamps of this file fit.
-        meter: the meter, or the weather station.
-        channel: the channel.
-        quality: position of the quality word, if there is one.
-        site: the site; None when each meter is its own.
-        attributes: positions of the site attributes that this file has, by name.
-    """
-
-    file: LandedFile
-    declaration: SourceDeclaration
-    header: tuple[str, ...]
-    stamp: int
-    value: int
-    pattern: str
-    meter: Cell
-    channel: Cell
-    quality: int | None
-    site: Cell | None
-    attributes: tuple[tuple[str, int], ...]
-
-    @property
-    def is_fast(self) -> bool:
-        """Whether DuckDB's reader alone can give its rows: each stamp is one UTC moment by itself."""
-        declaration = self.declaration
-        one_moment = "%z" in self.pattern or is_fixed(declaration.timestamp.zone)
-        return isinstance(declaration, ReadingsSource) and one_moment and declaration.format.encoding == "utf-8"
-
-    @property
-    def shape(self) -> tuple[str, tuple[str, ...], str]:
-        """Files of one shape can be read by one statement."""
-        return self.declaration.name, self.header, self.pattern
 
 
 def inspect_file(file: LandedFile, declaration: SourceDeclaration, connection: duckdb.DuckDBPyConnection) -> FilePlan:
@@ -84,104 +39,67 @@ def inspect_file(file: LandedFile, declaration: SourceDeclaration, connection: d
     Raises:
         FileUnreadable: it is no file, empty, cut off, not text, lacks a column, or its stamps fit no format.
     """
-    lines = _first_lines(file, declaration.format)
-    header = _header(file, lines[0], declaration.format)
-    names = _Names(file, declaration, header)
-    stamp = names.required(declaration.timestamp.column)
-    pattern = _pattern(file, declaration, _cells(lines[1:], stamp, declaration.format), connection)
-    if isinstance(declaration, ReadingsSource):
-        quality = declaration.quality
-        return FilePlan(
-            file=file,
-            declaration=declaration,
-            header=header,
-            stamp=stamp,
-            value=names.required(declaration.value.column),
-            pattern=pattern,
-            meter=names.key(declaration.meter),
-            channel=names.key(declaration.channel),
-            quality=None if isinstance(quality, str) else names.required(quality.column),
-            site=None if declaration.site is None else names.key(declaration.site),
-            attributes=tuple((name, header.index(name)) for name in declaration.site_attributes if name in header),
-        )
-    return FilePlan(
-        file=file,
-        declaration=declaration,
-        header=header,
-        stamp=stamp,
-        value=names.required(declaration.value.column),
-        pattern=pattern,
-        meter=names.key(declaration.station),
-        channel=Cell(None, "temperature"),
-        quality=None,
-        site=None,
-        attributes=(),
-    )
+    form = declaration.format
+    lines: list[str] = []
+    if isinstance(form, Csv):
+        lines = _first_lines(file, form)
+        header = _header(file, lines[0], form)
+    elif isinstance(form, Parquet):
+        header = _parquet_header(file, connection)
+    else:
+        _first_lines(file, Csv())
+        header = named_columns(declaration)
+    plan = plan_file(file, declaration, header)
+    if isinstance(form, Csv):
+        stamps = _cells(lines[1:], plan.stamp, form)
+        if plan.time is not None:
+            stamps = [f"{day} {time}" for day, time in zip(stamps, _cells(lines[1:], plan.time, form), strict=False)]
+        plain = not is_packed(file.path) or file.path.suffix == ".gz"
+        plan = replace(plan, pattern=_pattern(file, declaration, stamps, connection), is_plain=plain)
+    return plan
 
 
-def open_bytes(path: Path) -> BinaryIO:
-    """The file's bytes, unpacked when its name ends in .gz."""
-    return cast("BinaryIO", gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
+def _parquet_header(file: LandedFile, connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
+    _must_be_a_file(file)
+    try:
+        rows = connection.execute(f"DESCRIBE SELECT * FROM read_parquet({literal(str(file.path))})").fetchall()
+    except (duckdb.InvalidInputException, duckdb.IOException) as error:
+        raise FileUnreadable(
+            str(file.path),
+            problem=f"is no whole Parquet file: {' '.join(str(error).split())[:200]}",
+            remedy="Fetch the file again and land it.",
+        ) from None
+    return tuple(row[0] for row in rows)
 
 
-class _Names:
-    """Finds columns and keys by the names that the declaration gives them."""
-
-    def __init__(self, file: LandedFile, declaration: SourceDeclaration, header: tuple[str, ...]) -> None:
-        self.file, self.declaration, self.header = file, declaration, header
-
-    def required(self, name: str) -> int:
-        """Position of a column that must be there."""
-        try:
-            return self.header.index(name.strip())
-        except ValueError:
-            raise FileUnreadable(
-                str(self.file.path),
-                line=1,
-                column=name,
-                problem=f"the header has no such column; it has {', '.join(self.header)}",
-                remedy=f"Choose the source that fits the file, or mend the declaration '{self.declaration.name}'.",
-            ) from None
-
-    def key(self, key: Key) -> Cell:
-        """Where a name comes from in this file."""
-        if key.column is not None and (key.column in self.header or key.constant is None):
-            return Cell(self.required(key.column), None)
-        if key.file_name is not None:
-            found = re.search(key.file_name, self.file.path.name)
-            if found is not None:
-                return Cell(None, found.group(1))
-            if key.constant is None:
-                raise FileUnreadable(
-                    str(self.file.path),
-                    problem=f"its name does not fit '{key.file_name}', which says whose readings they are",
-                    remedy=f"Rename the file, or mend the declaration '{self.declaration.name}'.",
-                )
-        return Cell(None, key.constant)
-
-
-def _first_lines(file: LandedFile, form: Csv) -> list[str]:
-    """The first lines as text; a packed file is unpacked to its end, because DuckDB takes half a gzip for a whole one."""
+def _must_be_a_file(file: LandedFile) -> None:
     path = file.path
     if path.is_dir():
         raise FileUnreadable(str(path), problem="is a folder, not a file", remedy="Land the files in it.")
     if not path.exists():
         raise FileUnreadable(str(path), problem="is gone from the landing zone", remedy="Land it again.")
+
+
+def _first_lines(file: LandedFile, form: Csv) -> list[str]:
+    """The first lines as text; a packed file is unpacked to its end, because DuckDB takes half a gzip for a whole one."""
+    _must_be_a_file(file)
+    path = file.path
     sample = bytearray()
     unpacked = 0
+    packed = is_packed(path)
     try:
         with open_bytes(path) as stream:
             while chunk := stream.read(_CHUNK):
                 unpacked += len(chunk)
                 if len(sample) < _SAMPLE_BYTES:
                     sample += chunk[:_SAMPLE_BYTES]
-                if path.suffix != ".gz" and len(sample) >= _SAMPLE_BYTES:
+                if not packed and len(sample) >= _SAMPLE_BYTES:
                     break
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+    except (EOFError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error) as error:
         raise FileUnreadable(
             str(path),
             line=sample.count(b"\n") + 1 if unpacked <= _SAMPLE_BYTES else None,
-            problem=f"the gzip is damaged or cut off: after {unpacked} unpacked bytes: {error}",
+            problem=f"the {'zip' if path.suffix == '.zip' else 'gzip'} is damaged or cut off: after {unpacked} unpacked bytes: {error}",
             remedy="Fetch the file again and land it.",
         ) from None
     if not sample.strip():
@@ -207,23 +125,6 @@ def _decoded(path: Path, sample: bytes, form: Csv) -> list[str]:
     return [header, *(line.decode(form.encoding, errors="replace") for line in rest)]
 
 
-def literal(text: str) -> str:
-    """Text as an SQL literal.
-
-    Example:
-        >>> literal("it's")
-        "'it''s'"
-    """
-    return "'" + text.replace("'", "''") + "'"
-
-
-def csv_reader_options(form: Csv) -> dict[str, object]:
-    """What Python's csv module must be told to split lines as the declaration says."""
-    if not form.quote:
-        return {"delimiter": form.delimiter, "quoting": csv.QUOTE_NONE}
-    return {"delimiter": form.delimiter, "quotechar": form.quote, "strict": True}
-
-
 def _header(file: LandedFile, line: str, form: Csv) -> tuple[str, ...]:
     names = next(csv.reader(io.StringIO(line), **csv_reader_options(form)), [])  # type: ignore[arg-type]
     if not any(name.strip() for name in names):
@@ -247,7 +148,7 @@ def _pattern(
     patterns = declaration.timestamp.patterns
     if not stamps:
         return patterns[0]
-    tries = ", ".join(f"count(try_strptime(stamp, {literal(pattern)}))" for pattern in patterns)
+    tries = ", ".join(f"count({stamp_sql('stamp', pattern)})" for pattern in patterns)
     sample = ", ".join(literal(stamp) for stamp in stamps[:_SAMPLE_STAMPS])
     counts = list(connection.execute(f"SELECT {tries} FROM (SELECT unnest([{sample}]) AS stamp)").fetchall()[0])
     if max(counts) == 0:

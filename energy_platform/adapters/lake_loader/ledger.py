@@ -17,9 +17,11 @@ LEDGER_TOTALS_SQL = """
     newest AS (
         SELECT source, max(interval_start_utc) AS newest_reading_utc
         FROM lake.readings JOIN lake.files USING (file_id) GROUP BY source),
-    newest_weather AS (
-        SELECT source, max(observed_at_utc) AS newest_reading_utc
-        FROM lake.weather JOIN lake.files USING (file_id) GROUP BY source),
+    newest_other AS (
+        SELECT source, max(measured_at_utc) AS newest_reading_utc
+        FROM (SELECT file_id, observed_at_utc AS measured_at_utc FROM lake.weather
+              UNION ALL SELECT file_id, measured_at_utc FROM lake.telemetry)
+        JOIN lake.files USING (file_id) GROUP BY source),
     superseded AS (
         SELECT source, sum(superseded_kwh) AS superseded_kwh FROM (
             SELECT files.source, lag(readings.energy_kwh) OVER (
@@ -36,11 +38,11 @@ LEDGER_TOTALS_SQL = """
            sum(rows_superseding)::BIGINT AS rows_superseding,
            sum(energy_kwh) - coalesce(any_value(superseded_kwh), 0) AS energy_kwh,
            coalesce(any_value(meters.meters), 0) AS meters,
-           coalesce(any_value(newest.newest_reading_utc), any_value(newest_weather.newest_reading_utc))
+           coalesce(any_value(newest.newest_reading_utc), any_value(newest_other.newest_reading_utc))
                AS newest_reading_utc
     FROM lake.files AS files
     LEFT JOIN meters USING (source) LEFT JOIN newest USING (source)
-    LEFT JOIN newest_weather USING (source) LEFT JOIN superseded USING (source)
+    LEFT JOIN newest_other USING (source) LEFT JOIN superseded USING (source)
     GROUP BY files.source ORDER BY files.source"""
 
 
@@ -59,7 +61,7 @@ def next_available_at(connection: duckdb.DuckDBPyConnection, now: datetime) -> d
     """``now``, or just after the newest known version when the clock stands behind it."""
     newest = connection.execute(
         "SELECT greatest((SELECT max(available_at_utc) FROM lake.day_loads),"
-        " (SELECT max(available_at_utc) FROM lake.weather))"
+        " (SELECT max(available_at_utc) FROM lake.weather), (SELECT max(available_at_utc) FROM lake.telemetry))"
     ).fetchall()[0][0]
     return now if newest is None else max(now, newest + timedelta(microseconds=1))
 

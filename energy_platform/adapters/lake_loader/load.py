@@ -16,7 +16,8 @@ import polars as pl
 
 from energy_platform.adapters.lake_loader import ledger
 from energy_platform.adapters.lake_loader.batch import forget_unentered, load_files, transaction
-from energy_platform.adapters.lake_loader.inspect import FilePlan, inspect_file
+from energy_platform.adapters.lake_loader.inspect import inspect_file
+from energy_platform.adapters.lake_loader.plan import FilePlan
 from energy_platform.domain.errors import FileUnreadable, SourceError, UnknownSource
 from energy_platform.domain.readings import FileOutcome, LandedFile, LoadSummary
 from energy_platform.domain.sources import SourceDeclaration
@@ -26,6 +27,8 @@ FILES_PER_BATCH = 8
 # Small files by the thousand: more to a transaction, up to as many bytes as 8 files of 1M rows.
 BYTES_PER_BATCH = 8 * 68_000_000
 MANY_FILES_PER_BATCH = 256
+
+REFUSED_FOLDER = "rejected"
 
 # What DuckDB raises over the content of a file. Its other errors are bugs of ours and keep their trace.
 _FILE_ERRORS = (
@@ -77,7 +80,7 @@ def load_pending(
     with warehouse.connect() as connection:
         forget_unentered(connection)
         known = connection.execute("SELECT uri, content_sha256, status FROM lake.files").pl()
-        waiting = landing.pending(known)
+        waiting = [file for file in landing.pending(known) if not _is_refused(file)]
         for batch in _batches(waiting):
             if progress is not None:
                 progress(len(outcomes), len(waiting), batch[0].uri)
@@ -85,6 +88,11 @@ def load_pending(
     if progress is not None and waiting:
         progress(len(waiting), len(waiting), "")
     return LoadSummary(tuple(outcomes))
+
+
+def _is_refused(file: LandedFile) -> bool:
+    """Streams keep the messages they refused beside what they land, in ``<source>/rejected/``."""
+    return file.uri.split("/")[1:2] == [REFUSED_FOLDER]
 
 
 def _batches(files: Sequence[LandedFile]) -> Iterator[list[LandedFile]]:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import duckdb
 
 from energy_platform.adapters.lake_loader import fast
-from energy_platform.adapters.lake_loader.inspect import FilePlan, literal
+from energy_platform.adapters.lake_loader.content import literal
+from energy_platform.adapters.lake_loader.plan import FilePlan
 from energy_platform.domain.errors import FileUnreadable
 from energy_platform.domain.sources import ReadingsSource
 
@@ -41,8 +42,8 @@ def register_meters(plans: Mapping[int, FilePlan], *, by_line: set[int], connect
         parameters: list[object] = [] if plan.site is None else [plan.site.text]
         connection.execute(
             f"""CREATE OR REPLACE TEMP TABLE described AS
-                SELECT new.*, {site} AS site_id, facts.attributes
-                FROM new_meters AS new LEFT JOIN (
+                SELECT new.*, {site} AS site_id, facts.attributes, commodities.commodity
+                FROM new_meters AS new LEFT JOIN commodities USING (file_id, meter_id, channel) LEFT JOIN (
                     SELECT file_id, meter_id, any_value(site) AS site, any_value(attributes) AS attributes
                     FROM site_facts GROUP BY ALL) AS facts USING (file_id, meter_id)
                 WHERE new.file_id = {file_id}""",
@@ -51,7 +52,7 @@ def register_meters(plans: Mapping[int, FilePlan], *, by_line: set[int], connect
         said = [declaration.name, declaration.commodity, declaration.site_zone, declaration.country]
         connection.execute(
             """INSERT INTO lake.meters BY NAME
-               SELECT meter_id, channel, site_id, ? AS source, ? AS commodity, interval_minutes, ? AS time_zone,
+               SELECT meter_id, channel, site_id, ? AS source, coalesce(commodity, ?) AS commodity, interval_minutes, ? AS time_zone,
                       ? AS country, ? AS station_id, ? AS availability FROM described""",
             [*said, declaration.station, declaration.availability],
         )

@@ -12,10 +12,20 @@ import polars as pl
 
 from energy_platform.adapters.declarations import Declarations
 from energy_platform.adapters.lake_loader import ledger_totals, load_pending
-from energy_platform.adapters.landing import Landing
+from energy_platform.adapters.landing import LandingZone
 from energy_platform.adapters.warehouse import Warehouse
 from energy_platform.defs.metadata import markdown_table, row_count, table_spec
-from energy_platform.domain.columns import DAY_LOADS, FILES, METERS, READINGS_TABLE, REJECTED, SITES, WEATHER, Table
+from energy_platform.domain.columns import (
+    DAY_LOADS,
+    FILES,
+    METERS,
+    READINGS_TABLE,
+    REJECTED,
+    SITES,
+    TELEMETRY,
+    WEATHER,
+    Table,
+)
 from energy_platform.domain.readings import LoadSummary
 
 DESCRIPTIONS: dict[Table, str] = {
@@ -26,6 +36,7 @@ DESCRIPTIONS: dict[Table, str] = {
     METERS: "What measures, where, and since which source.",
     SITES: "Households and buildings with their zone and what the source tells of them.",
     WEATHER: "Outdoor temperature; corrections are new rows, as in readings.",
+    TELEMETRY: "Instants: voltage, current, power, registers; energy from samples and registers is in readings.",
 }
 
 
@@ -42,7 +53,7 @@ DESCRIPTIONS: dict[Table, str] = {
 def lake(
     context: dg.AssetExecutionContext,
     warehouse: dg.ResourceParam[Warehouse],
-    landing: dg.ResourceParam[Landing],
+    landing: dg.ResourceParam[LandingZone],
     declarations: dg.ResourceParam[Declarations],
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Load every landed file that waits."""

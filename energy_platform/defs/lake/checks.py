@@ -11,7 +11,7 @@ import dagster as dg
 from energy_platform.adapters.warehouse import Warehouse
 from energy_platform.defs.lake.assets import DESCRIPTIONS
 from energy_platform.defs.metadata import markdown_table
-from energy_platform.domain.columns import FILES, READINGS_TABLE, REJECTED, WEATHER, Table
+from energy_platform.domain.columns import FILES, READINGS_TABLE, REJECTED, TELEMETRY, WEATHER, Table
 
 # Great Expectations reads pandas: 0.2 s for this many rows. Above it, whole vectors are drawn evenly
 # over the table, always the same ones for the same table.
@@ -21,7 +21,9 @@ CONTRACT_CHECK = "keeps_its_contract"
 ACCOUNT_CHECK = "every_row_is_accounted_for"
 _ACCOUNT_SQL = f"""
     WITH held AS (
-        SELECT file_id, count(*) AS rows FROM {READINGS_TABLE.full_name} GROUP BY file_id
+        SELECT file_id, count(*) AS rows FROM {READINGS_TABLE.full_name}
+        WHERE file_id NOT IN (SELECT file_id FROM {TELEMETRY.full_name}) GROUP BY file_id
+        UNION ALL SELECT file_id, count(*) FROM {TELEMETRY.full_name} GROUP BY file_id
         UNION ALL SELECT file_id, count(*) FROM {WEATHER.full_name} GROUP BY file_id),
     refused AS (SELECT file_id, count(*) AS rows FROM {REJECTED.full_name} GROUP BY file_id)
     SELECT coalesce(uri, 'no ledger row: file ' || file_id) AS file, rows_read, rows_accepted, rows_rejected, rows_duplicate,

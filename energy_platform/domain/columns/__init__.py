@@ -20,6 +20,8 @@ from energy_platform.domain.columns.lake import (
     READINGS_TABLE,
     REJECTED,
     SITES,
+    TELEMETRY,
+    TELEMETRY_VALUES,
     WEATHER,
 )
 from energy_platform.domain.columns.marts import (
@@ -125,6 +127,8 @@ __all__ = [
     "SOURCE_CLOCKS",
     "STATION_ID",
     "TABLES",
+    "TELEMETRY",
+    "TELEMETRY_VALUES",
     "TEMPERATURE_C",
     "TIME_ZONE",
     "UTC_OFFSET_MINUTES",
@@ -148,6 +152,7 @@ TABLES: tuple[Table, ...] = (
     METERS,
     SITES,
     WEATHER,
+    TELEMETRY,
     METER_DAYS,
     METER_DAY_VERSIONS,
     METER_HOUR_PROFILES,

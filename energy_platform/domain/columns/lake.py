@@ -88,8 +88,8 @@ DAY_LOADS = Table(
 REJECTED = Table(
     "lake",
     "rejected",
-    "row of a landed file that could not be used",
-    ("file_id", "line_number"),
+    "row of a landed file (a cell of a wide table) that could not be used",
+    ("file_id", "line_number", "column_name"),
     (
         FILE_ID,
         bounded(column("line_number", pl.Int64, "", "Line in the file, the first line is 1."), minimum=1),
@@ -144,6 +144,26 @@ WEATHER = Table(
         STATION_ID,
         column("observed_at_utc", UTC_TIME, "UTC", "Hour of the observation."),
         TEMPERATURE_C,
+        FILE_ID,
+        AVAILABLE_AT_UTC,
+    ),
+)
+TELEMETRY_VALUES = ("voltage_v", "current_a", "apparent_power_va", "active_power_w", "register_kwh")
+"""What telemetry may tell of an instant; lake.telemetry has a column of each."""
+TELEMETRY = Table(
+    "lake",
+    "telemetry",
+    "meter, channel, instant and version of it",
+    ("meter_id", "channel", "measured_at_utc", "available_at_utc"),
+    (
+        METER_ID,
+        CHANNEL,
+        column("measured_at_utc", UTC_TIME, "UTC", "When it was measured."),
+        optional(column("voltage_v", pl.Float64, "V", "Voltage.")),
+        optional(column("current_a", pl.Float64, "A", "Current.")),
+        optional(column("apparent_power_va", pl.Float64, "VA", "Apparent power: no energy without a power factor.")),
+        optional(column("active_power_w", pl.Float64, "W", "Active power; energy is computed from samples of it.")),
+        optional(column("register_kwh", pl.Float64, "kWh", "What a cumulative register showed.")),
         FILE_ID,
         AVAILABLE_AT_UTC,
     ),

@@ -1,0 +1,1 @@
+"""Whole ways through the platform, from an upload or a stream to the tables that people read."""
