@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -120,7 +121,7 @@ class Paced:
         self._next = max(self._next + self._every, now - 1.0)
 
 
-class _Closing:
+class _Closing(ABC):
     """``with``: closes, and so waits, also when the block failed."""
 
     def __enter__(self) -> Self:
@@ -129,9 +130,9 @@ class _Closing:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
+    @abstractmethod
     def close(self) -> None:
         """Wait for what is on its way."""
-        raise NotImplementedError
 
 
 class KinesisSink(_Closing):

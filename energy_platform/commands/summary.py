@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
+import polars as pl
+
 from energy_platform.adapters.published import Published
 from energy_platform.commands.output import console, print_table
+from energy_platform.domain.forecasting.metrics import leaderboard
 from energy_platform.flow import FlowRun
 from energy_platform.serving.query import run_query
 from energy_platform.settings import Settings
@@ -88,20 +91,11 @@ def print_status(found: dict[str, Any]) -> None:
 
 def print_leaderboard(settings: Settings, *, cutoffs: Sequence[date], source: str | None) -> None:
     """Scores by model and lead time over exactly the cutoffs of a backtest."""
-    days = ", ".join(f"DATE '{cutoff}'" for cutoff in cutoffs)
-    chosen = "" if source is None else f"AND source = '{source}'"
-    sql = f"""
-        SELECT model, source, lead_days, sum(meter_days)::BIGINT AS meter_days,
-               sum(mae_kwh * meter_days) / sum(meter_days) AS mae_kwh,
-               sqrt(sum(rmse_kwh ^ 2 * meter_days) / sum(meter_days)) AS rmse_kwh,
-               sum(r2 * meter_days) / sum(meter_days) FILTER (WHERE r2 IS NOT NULL) AS r2,
-               sum(mase * meter_days) / sum(meter_days) FILTER (WHERE mase IS NOT NULL) AS mase,
-               sum(pinball_kwh * meter_days) / sum(meter_days) AS pinball_kwh,
-               sum(coverage * meter_days) / sum(meter_days) AS coverage,
-               sum(skill * meter_days) / sum(meter_days) FILTER (WHERE skill IS NOT NULL) AS skill
-        FROM forecasts.scores WHERE cutoff_date IN ({days}) {chosen}
-        GROUP BY ALL ORDER BY source, lead_days, mae_kwh"""
-    frame = run_query(Published(settings.published_path), sql)
+    scores = run_query(Published(settings.published_path), "SELECT * FROM forecasts.scores")
+    chosen = scores.filter(
+        pl.col("cutoff_date").is_in(list(cutoffs)), pl.lit(source is None) | (pl.col("source") == (source or ""))
+    )
+    frame = leaderboard(chosen, by=("source", "lead_days", "model"))
     print_table(
         f"Leaderboard of {len(cutoffs)} weekly cutoffs, {cutoffs[0]} to {cutoffs[-1]}", frame.columns, frame.rows()
     )
