@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from energy_platform.adapters.warehouse import Warehouse
-from energy_platform.domain.columns import DAY_LOADS, FILES, METERS, READINGS_TABLE, SITES
+from energy_platform.domain.columns import DAY_LOADS, FILES, METERS, READING_ROWS, READINGS_TABLE, SITES
 
 FIRST_LOAD_UTC = datetime(2014, 3, 1)
 
@@ -110,8 +110,15 @@ def load_file(
     warehouse.ensure_tables(schemas=["lake"])
     known = warehouse.read("SELECT DISTINCT meter_id, channel, interval_start_utc FROM lake.readings")
     marked = add_local_date(readings).join(known.with_columns(has_superseding=True), on=slot, how="left")
-    day_loads = marked.group_by(day).agg(
-        pl.col("interval_minutes").max(),
+    energy, start = pl.col("energy_kwh"), pl.col("interval_start_utc")
+    day_loads = marked.group_by(*day, "interval_minutes").agg(
+        energy.sum(),
+        estimated_readings=(pl.col("quality") == "estimated").sum().cast(pl.Int64),
+        variance_kwh2=energy.var(ddof=0),
+        peak_kwh=energy.max(),
+        peak_interval_start_utc=start.filter(energy == energy.max()).min(),
+        first_interval_start_utc=start.min(),
+        newest_interval_start_utc=start.max(),
         readings=pl.len().cast(pl.Int64),
         slot_mask=pl.lit(None, pl.Int64),
         has_superseding=pl.col("has_superseding").fill_null(value=False).any(),
@@ -140,6 +147,7 @@ def load_file(
             "bytes": [readings.height * 60],
             "landed_at_utc": [loaded_at],
             "loaded_at_utc": [loaded_at],
+            "available_at_utc": [loaded_at],
             "rows_read": [readings.height],
             "rows_accepted": [readings.height],
             "rows_rejected": [0],
@@ -150,9 +158,23 @@ def load_file(
             "error": [None],
         }
     )
-    warehouse.replace(READINGS_TABLE, readings, where="false")
-    warehouse.replace(DAY_LOADS, day_loads, where="false")
     warehouse.replace(FILES, files, where="file_id = ?", params=[file_id])
-    for table, rows in ((METERS, meters), (SITES, sites)):
-        old = warehouse.read(f"SELECT {', '.join(table.key)} FROM {table.full_name}")
-        warehouse.replace(table, rows.join(old, on=table.key, how="anti"), where="false")
+    known = warehouse.read("SELECT meter_id, channel, meter_no FROM lake.meters")
+    new = meters.join(known, on=METERS.key, how="anti").sort(METERS.key)
+    numbered = new.with_columns(meter_no=known.height + 1 + pl.int_range(pl.len(), dtype=pl.Int32))
+    warehouse.replace(METERS, numbered, where="false")
+    old = warehouse.read("SELECT site_id FROM lake.sites")
+    warehouse.replace(SITES, sites.join(old, on="site_id", how="anti"), where="false")
+    numbers = warehouse.read("SELECT meter_id, channel, meter_no FROM lake.meters")
+    warehouse.replace(DAY_LOADS, day_loads.join(numbers, on=METERS.key), where="false")
+    store_readings(warehouse, readings)
+
+
+def store_readings(warehouse: Warehouse, readings: pl.DataFrame) -> None:
+    """Store rows of ``lake.readings`` of known meters; the ledger tells when each file was known."""
+    numbers = warehouse.read("SELECT meter_id, channel, meter_no FROM lake.meters")
+    rows = readings.join(numbers, on=["meter_id", "channel"]).with_columns(
+        is_estimated=pl.col("quality") == "estimated"
+    )
+    assert rows.height == readings.height
+    warehouse.replace(READING_ROWS, rows, where="false")

@@ -108,6 +108,7 @@ def make_warehouse(
     meters = days.select("meter_id", "channel", "site_id", "source", "commodity").unique().sort("meter_id", "channel")
     station = weather["station_id"][0] if weather is not None else None
     meters = meters.with_columns(
+        meter_no=pl.int_range(1, pl.len() + 1, dtype=pl.Int32),
         interval_minutes=pl.lit(30, pl.Int16),
         time_zone=pl.lit(time_zone),
         country=pl.lit("GB-ENG"),

@@ -13,21 +13,67 @@
 {%- endmacro %}
 
 {#-
-    Keeps the readings whose start can lie on one of the local days that `days_sql` selects. A coarse filter before the
-    exact join: local days begin up to 14 hours before and 12 hours after the UTC day. The days are looked up first and
-    written down as constants, because DuckDB then skips whole row groups; against a subquery it compares every row,
-    6 s per 168 million readings even when there is no day to build.
+    Keeps the readings that can lie on one of the local days of one of the meters that `days_sql` selects (meter_no,
+    local_date). A coarse filter before the exact join: local days begin up to 14 hours before and 12 hours after the
+    UTC day. The days are looked up first and written down as constants, because DuckDB then skips whole row groups;
+    against a subquery it compares every row, 6 s per 168 million readings even when there is no day to build. A few
+    meters corrected long ago are named one by one: by dates alone, one correction of last year made a day's load read
+    the whole year again.
 -#}
-{% macro starts_near_days(start_utc, days_sql) -%}
-    {%- if not execute -%}
+{% macro near_days(readings, days_sql) -%}
+    {%- if not execute or not is_incremental() -%}
         true
     {%- else -%}
-        {%- set bounds_sql = "select min(local_date) - 1, max(local_date) + 2 from (" ~ days_sql ~ ")" -%}
-        {%- set bounds = run_query(bounds_sql).rows[0] -%}
-        {%- if bounds[0] is none -%}
+        {%- set few_meters = 100 -%}
+        {%- set recent_days = 31 -%}
+        {%- set bounds_sql -%}
+            with days as ({{ days_sql }}),
+            newest as (select max(local_date) - {{ recent_days }} as since from days)
+            select
+                min(local_date) - 1,
+                max(local_date) + 2,
+                min(local_date) filter (where local_date >= since) - 1,
+                count(distinct meter_no) filter (where local_date < since),
+                string_agg(distinct meter_no, ', ') filter (where local_date < since)
+            from days cross join newest
+        {%- endset -%}
+        {%- set oldest, end, recent, meters, names = run_query(bounds_sql).rows[0] -%}
+        {%- set start = readings ~ '.interval_start_utc' -%}
+        {%- if oldest is none -%}
+            false
+        {%- elif 0 < meters <= few_meters -%}
+            {{ start }} < '{{ end }}' and (
+                {{ start }} >= '{{ recent }}'
+                or {{ start }} >= '{{ oldest }}' and {{ readings }}.meter_no in ({{ names }})
+            )
+        {%- else -%}
+            {{ start }} >= '{{ oldest }}' and {{ start }} < '{{ end }}'
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- The same for sums over all meters: every reading of the days, whichever its meter. -#}
+{% macro near_dates(readings, days_sql) -%}
+    {%- if not execute or not is_incremental() -%}
+        true
+    {%- else -%}
+        {%- set ranges_sql -%}
+            with days as (select distinct local_date from ({{ days_sql }})),
+            runs as (select local_date, local_date - cast(row_number() over (order by local_date) as integer) as run from days)
+            select min(local_date) - 1, max(local_date) + 2 from runs group by run order by run
+        {%- endset -%}
+        {%- set ranges = run_query(ranges_sql).rows -%}
+        {%- set start = readings ~ '.interval_start_utc' -%}
+        {%- if ranges | length == 0 -%}
             false
         {%- else -%}
-            {{ start_utc }} >= '{{ bounds[0] }}' and {{ start_utc }} < '{{ bounds[1] }}'
+            {{ start }} >= '{{ ranges[0][0] }}' and {{ start }} < '{{ ranges[-1][1] }}'
+            {%- if ranges | length <= 20 %} and (
+                {%- for first, end in ranges -%}
+                    {{ ' or ' if not loop.first }}{{ start }} >= '{{ first }}' and {{ start }} < '{{ end }}'
+                {%- endfor -%}
+            )
+            {%- endif -%}
         {%- endif -%}
     {%- endif -%}
 {%- endmacro %}

@@ -6,12 +6,14 @@
 with loaded as (
 
     select
-        meter_id,
-        channel,
-        local_date,
-        max(file_id) as file_id
-    from {{ ref('stg_lake__day_loads') }}
-    group by meter_id, channel, local_date
+        meters.meter_id,
+        meters.channel,
+        day_loads.local_date,
+        max(day_loads.file_id) as file_id
+    from {{ ref('stg_lake__day_loads') }} as day_loads
+    left join {{ ref('stg_lake__meters') }} as meters
+        on day_loads.meter_no = meters.meter_no
+    group by meters.meter_id, meters.channel, day_loads.local_date
 
 )
 

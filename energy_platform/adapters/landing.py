@@ -15,7 +15,8 @@ import importlib.util
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePath
@@ -29,6 +30,8 @@ from energy_platform.domain.sources import SourceDeclaration
 
 JOURNAL = ".landed.jsonl"
 _CHUNK = 1 << 20
+# SHA-256 takes 0.4 to 1 GB/s a core; 11 GB of London readings came in in 15 s on two, in 29 s on one.
+_COPYING_THREADS = 2
 # Half-written files of other tools; our own end in .part until they are whole.
 _UNFINISHED = (".part", ".tmp", ".crdownload", ".filepart", "~")
 
@@ -114,8 +117,7 @@ class Landing:
         entries = {(landed.source, landed.content_sha256) for landed in self.files()}
         new: list[LandedFile] = []
         known: list[Path] = []
-        for file in chosen:
-            landed = self._take(file, declaration.name, landed_at, entries)
+        for file, landed in self._take_all(chosen, declaration.name, landed_at, entries):
             if landed is None:
                 known.append(file)
             else:
@@ -163,21 +165,32 @@ class Landing:
     def __str__(self) -> str:
         return str(self.root)
 
-    def _take(self, file: Path, source: str, landed_at: datetime, known: set[tuple[str, str]]) -> LandedFile | None:
-        """Copy or link one file under its final name, whole or not at all; None when its bytes are there."""
+    def _take_all(
+        self, files: Sequence[Path], source: str, landed_at: datetime, known: set[tuple[str, str]]
+    ) -> Iterator[tuple[Path, LandedFile | None]]:
+        """Bring files in side by side, because hashing is most of it, and name them in their order."""
         folder = self.root / source / f"{landed_at:%Y/%m/%d}"
         folder.mkdir(parents=True, exist_ok=True)
-        part = folder / f".{file.name}.{os.getpid()}.part"
+        parts = [folder / f".{number}.{file.name}.{os.getpid()}.part" for number, file in enumerate(files)]
+        pool = ThreadPoolExecutor(_COPYING_THREADS)
         try:
-            sha256 = self._copy(file, part)
-            if (source, sha256) in known:
-                return None
-            target = folder / file.name
-            if target.exists():
-                target = folder / f"{sha256[:8]}-{file.name}"
-            part.replace(target)
+            for file, part, sha256 in zip(files, parts, pool.map(self._copy, files, parts), strict=True):
+                yield file, self._name(file, part, sha256, source, landed_at, known)
         finally:
-            part.unlink(missing_ok=True)
+            pool.shutdown(cancel_futures=True)
+            for part in parts:
+                part.unlink(missing_ok=True)
+
+    def _name(
+        self, file: Path, part: Path, sha256: str, source: str, landed_at: datetime, known: set[tuple[str, str]]
+    ) -> LandedFile | None:
+        """Give one whole file its final name; None when its bytes are there."""
+        if (source, sha256) in known:
+            return None
+        target = part.parent / file.name
+        if target.exists():
+            target = part.parent / f"{sha256[:8]}-{file.name}"
+        part.replace(target)
         status = target.stat()
         uri = target.relative_to(self.root).as_posix()
         entry = _Entry(uri, sha256, status.st_size, status.st_mtime_ns, landed_at)

@@ -136,7 +136,9 @@ def sql_type(dtype: pl.DataType | type[pl.DataType]) -> str:
 
 
 def create_table_sql(table: Table) -> str:
-    """The statement that makes a contract's table. Keys are not declared: an index costs 18 × at scale."""
+    """The statement that makes a contract's table or view. Keys are not declared: an index costs 18 × at scale."""
+    if table.view_sql:
+        return f"CREATE OR REPLACE VIEW {table.full_name} AS {table.view_sql}"
     columns = ", ".join(
         f"{column.name} {sql_type(column.dtype)}{' NOT NULL' if column.required else ''}" for column in table.columns
     )

@@ -29,7 +29,11 @@ HISTORY_FEATURES = tuple(name for name in FEATURES_METER_DAYS.column_names if na
 
 
 def features_sql(
-    *, days: str = "marts.meter_days", weather: str = f"({FIRST_WEATHER_SQL})", meters: str = "lake.meters"
+    *,
+    days: str = "marts.meter_days",
+    weather: str = f"({FIRST_WEATHER_SQL})",
+    meters: str = "lake.meters",
+    changes: str | None = None,
 ) -> str:
     """One SELECT that gives ``features.meter_days``, a row per meter, channel and calendar day.
 
@@ -40,18 +44,20 @@ def features_sql(
         days: relation with meter_id, channel, source, commodity, local_date, energy_kwh, completeness.
         weather: relation with station_id, observed_at_utc, temperature_c, one row per hour.
         meters: relation with the columns of ``lake.meters``.
+        changes: relation with meter_id, channel, since: only these meters, and of them only the rows from ``since``
+            on. They are what a SELECT of everything gives, at the cost of the days they look back on.
     """
     lags = ", ".join(f"lag(kwh, {lag}) OVER by_day AS k{lag}" for lag in range(1, _LONGEST_LAG + 1))
     columns = ",\n    ".join(f"CAST({sql} AS FLOAT) AS {name}" for name, sql in _expressions().items())
     return f"""
-WITH {_days_sql(days, meters)},
+WITH {_days_sql(days, meters, changes)},
 {_weather_sql(weather, meters)},
 windowed AS (
     SELECT meter_no, local_date, target_kwh, first_day,
         {lags},
         {_rolling_sql()},
         count(kwh) FILTER (kwh <= 0) OVER d28 AS zeros_28,
-        count(kwh) OVER earlier AS days_known
+        known_before + count(kwh) OVER earlier AS days_known
     FROM calendar
     WINDOW
         by_day AS (PARTITION BY meter_no ORDER BY local_date),
@@ -65,15 +71,48 @@ FROM windowed AS d
 JOIN numbered AS m USING (meter_no)
 LEFT JOIN weather_before AS w
     ON w.station_id = m.station_id AND w.time_zone = m.time_zone AND w.local_date = d.local_date
+WHERE d.local_date >= m.since
 """.strip()
 
 
-def _days_sql(days: str, meters: str) -> str:
+def changes_sql(*, newer_than_file: int) -> str:
+    """Meters whose features are out of date, and since when: ``meter_id, channel, since``.
+
+    A day counts in the features of all days after it; so does the weather of a day, at all meters of its station.
+
+    Args:
+        newer_than_file: the newest file that the features are made of.
+    """
+    return f"""
+SELECT meter_id, channel, min(since) AS since
+FROM (
+    SELECT meter_id, channel, min(local_date) AS since
+    FROM marts.meter_days
+    WHERE file_id > {newer_than_file}
+    GROUP BY meter_id, channel
+    UNION ALL
+    SELECT m.meter_id, m.channel, CAST(min(w.observed_at_utc) AS DATE) - 1 AS since
+    FROM lake.weather AS w
+    JOIN lake.meters AS m USING (station_id)
+    WHERE w.file_id > {newer_than_file}
+    GROUP BY m.meter_id, m.channel
+)
+GROUP BY meter_id, channel
+""".strip()
+
+
+def _days_sql(days: str, meters: str, changes: str | None) -> str:
     """CTEs ``numbered`` (meters by number, with their span) and ``calendar`` (every day of each, with its energy)."""
+    changed = f"JOIN {changes} AS changed USING (meter_id, channel)" if changes else ""
+    since = "any_value(changed.since)" if changes else "min(local_date)"
+    before = f"count(*) FILTER (completeness >= {COMPLETE_SHARE} AND local_date < changed.since - {_LONGEST_LAG})"
     return f"""spans AS (
     SELECT meter_id, channel, any_value(source) AS source, any_value(commodity) AS commodity,
-        min(local_date) AS first_day, max(local_date) AS last_day
+        min(local_date) AS first_day, max(local_date) AS last_day, {since} AS since,
+        greatest(min(local_date), {since} - {_LONGEST_LAG}) AS looks_back_to,
+        {before if changes else "0"} AS known_before
     FROM {days}
+    {changed}
     GROUP BY meter_id, channel
 ),
 numbered AS (
@@ -83,18 +122,18 @@ numbered AS (
     JOIN {meters} AS m USING (meter_id, channel)
 ),
 spine AS (
-    SELECT meter_no, first_day,
-        first_day + CAST(unnest(range(0, last_day - first_day + {HORIZON_DAYS + 1})) AS INTEGER) AS local_date
+    SELECT meter_no, first_day, known_before,
+        looks_back_to + CAST(unnest(range(0, last_day - looks_back_to + {HORIZON_DAYS + 1})) AS INTEGER) AS local_date
     FROM numbered
 ),
 complete_days AS (
     SELECT n.meter_no, d.local_date, d.energy_kwh AS target_kwh
     FROM {days} AS d
     JOIN numbered AS n USING (meter_id, channel)
-    WHERE d.completeness >= {COMPLETE_SHARE}
+    WHERE d.completeness >= {COMPLETE_SHARE} AND d.local_date >= n.looks_back_to
 ),
 calendar AS (
-    SELECT spine.meter_no, spine.first_day, spine.local_date, complete_days.target_kwh,
+    SELECT spine.meter_no, spine.first_day, spine.known_before, spine.local_date, complete_days.target_kwh,
         CAST(complete_days.target_kwh AS FLOAT) AS kwh,
         CAST(round(complete_days.target_kwh * {_PARTS_PER_KWH}) AS BIGINT) AS parts
     FROM spine

@@ -15,6 +15,9 @@ from zoneinfo import ZoneInfo
 # offsets of zones are only tabulated up to 2040. Moving the end later costs a longer CASE text.
 FIRST_PLAUSIBLE_UTC = datetime(1970, 1, 1)
 END_PLAUSIBLE_UTC = datetime(2040, 1, 1)
+# The number of an interval modulo this is its bit in a day's mask: a local day has at most 50 half-hours, so at 30
+# minutes or longer no two of one day share a bit (bit 63 is the sign of a BIGINT).
+SLOTS = 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +132,3 @@ def expected_intervals(zone: str, day: date, interval_minutes: int) -> int:
     following = day + timedelta(days=1)
     end = datetime(following.year, following.month, following.day, tzinfo=tz).astimezone(UTC)
     return int((end - start) / timedelta(minutes=interval_minutes))
-
-
-def slot_sql(column: str, minutes: str) -> str:
-    """Number of the interval that a UTC timestamp column falls in, modulo 63: a bit of a day's slot mask.
-
-    A local day has at most 50 half-hours, so within one day and at 30 minutes or longer no two
-    intervals share a bit (bit 63 is the sign of a BIGINT). ``minutes`` is the length of the interval, a number or a column.
-
-    Example:
-        >>> slot_sql("t", "30")
-        'abs((epoch_us(t) // (60000000::BIGINT * 30)) % 63)'
-    """
-    return f"abs((epoch_us({column}) // (60000000::BIGINT * {minutes})) % 63)"

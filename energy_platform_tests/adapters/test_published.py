@@ -27,18 +27,23 @@ NOW = datetime(2026, 3, 4, 5, 30)
 def warehouse(tmp_path: Path) -> Warehouse:
     warehouse = Warehouse(tmp_path / "w.duckdb", threads=1)
     warehouse.ensure_tables(TABLES)
+    with warehouse.connect() as connection:
+        connection.execute(
+            """INSERT INTO lake.meters BY NAME SELECT 'm' AS meter_id, 'main' AS channel, 1 AS meter_no, 's' AS site_id, 's' AS source,
+               'electricity' AS commodity, 30 AS interval_minutes, 'Etc/UTC' AS time_zone, 'GB' AS country, 'history' AS availability"""
+        )
     return warehouse
 
 
 def load_file(warehouse: Warehouse, file_id: int, rows: int, *, sha: str | None = None) -> None:
     with warehouse.transaction() as connection:
         connection.execute(
-            f"""INSERT INTO lake.files VALUES ({file_id}, 'f{file_id}', '{sha or file_id}', 's', 1, '{NOW}', '{NOW}', {rows}, {rows},
+            f"""INSERT INTO lake.files VALUES ({file_id}, 'f{file_id}', '{sha or file_id}', 's', 1, '{NOW}', '{NOW}', '{NOW}', {rows}, {rows},
                 0, 0, 0, {rows}, 'loaded', NULL)"""
         )
         connection.execute(
-            f"""INSERT INTO lake.readings SELECT 'm', 'main', TIMESTAMP '2024-01-01' + to_minutes({file_id} * 10000 + 30 * i::INTEGER), 30, 0, 1.0,
-                'measured', {file_id}, TIMESTAMP '2024-01-01' + to_minutes(30 * i::INTEGER) FROM range({rows}) AS numbers(i)"""
+            f"""INSERT INTO lake.reading_rows SELECT 1, TIMESTAMP '2024-01-01' + to_minutes({file_id} * 10000 + 30 * i::INTEGER), 30, 0, 1.0,
+                false, {file_id} FROM range({rows}) AS numbers(i)"""
         )
 
 
@@ -149,7 +154,10 @@ def test_parts_of_readings_are_linked_and_only_new_files_are_written(tmp_path: P
 
 @pytest.mark.parametrize(
     "change",
-    ["UPDATE lake.files SET content_sha256 = 'other' WHERE file_id = 1", "DELETE FROM lake.readings WHERE file_id = 1"],
+    [
+        "UPDATE lake.files SET content_sha256 = 'other' WHERE file_id = 1",
+        "DELETE FROM lake.reading_rows WHERE file_id = 1",
+    ],
 )
 def test_a_part_that_disagrees_with_the_ledger_is_written_anew(
     tmp_path: Path, warehouse: Warehouse, change: str
@@ -223,7 +231,7 @@ def test_readers_meet_no_error_and_exactly_one_generation_while_others_are_publi
             )
             for file_id in range(1, number + 1):
                 connection.execute(
-                    f"INSERT INTO lake.files SELECT {file_id}, 'u', 'h', 's', 1, '{NOW}', '{NOW}', 1, 1, 0, 0, 0, 1, 'loaded', NULL"
+                    f"INSERT INTO lake.files SELECT {file_id}, 'u', 'h', 's', 1, '{NOW}', '{NOW}', '{NOW}', 1, 1, 0, 0, 0, 1, 'loaded', NULL"
                 )
             published.publish(connection, tables, facts={"newest_file_id": number}, now=NOW + timedelta(seconds=number))
 

@@ -65,7 +65,7 @@ def test_a_ledger_that_does_not_add_up_stops_what_follows(settings: Settings) ->
         # the file that Lake writes to and the one that the settings name are the same
         assert warehouse.path == settings.warehouse_path
         with warehouse.transaction() as connection:
-            connection.execute("DELETE FROM lake.readings")
+            connection.execute("DELETE FROM lake.reading_rows")
         result = _run(instance)
         failed = {check.check_name for check in result.get_asset_check_evaluations() if not check.passed}
     assert failed == {"every_row_is_accounted_for"}

@@ -43,7 +43,7 @@ def test_every_model_is_an_asset_of_its_layer_and_every_asset_is_checked() -> No
     }
     checked = {check.asset_key for check in dbt_models.check_specs}
     assert {spec.key for spec in specs} <= checked
-    assert {dg.AssetKey(["lake", name]) for name in ("readings", "day_loads", "meters")} <= checked
+    assert {dg.AssetKey(["lake", name]) for name in ("reading_rows", "day_loads", "meters")} <= checked
     assert dbt_models.op.pool == "warehouse"
 
 
@@ -71,11 +71,13 @@ def test_a_build_counts_rows_and_a_failing_test_fails_the_run(tmp_path: Path) ->
 
     # Not a number of kWh: the check on the lake table fails, and what stands below it keeps its last good rows.
     with warehouse.connect() as connection:
-        connection.execute("UPDATE lake.readings SET energy_kwh = 'inf' WHERE interval_start_utc = '2013-03-25 12:00'")
+        connection.execute(
+            "UPDATE lake.reading_rows SET energy_kwh = 'inf' WHERE interval_start_utc = '2013-03-25 12:00'"
+        )
     bad = build(settings)
     assert not bad.success
     failed = [check for check in bad.get_asset_check_evaluations() if not check.passed]
-    assert [check.asset_key.path for check in failed] == [["lake", "readings"]]
+    assert [check.asset_key.path for check in failed] == [["lake", "reading_rows"]]
     assert "meter_days" not in {event.asset_key.path[-1] for event in bad.get_asset_materialization_events()}
     assert warehouse.read("SELECT count(*) AS n FROM marts.meter_days WHERE isfinite(energy_kwh)")["n"][0] == 3
     assert [path.name for path in (tmp_path / "dbt").iterdir()] == ["target"]

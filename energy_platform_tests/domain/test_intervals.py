@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from energy_platform.domain.intervals import expected_intervals, offset_sql, slot_sql, transitions
+from energy_platform.domain.intervals import SLOTS, expected_intervals, offset_sql, transitions
 
 ZONES = [
     "Europe/London",
@@ -43,13 +43,6 @@ def test_the_sql_offset_is_what_the_tz_database_says(zone: str, moments: list[da
 def test_no_two_intervals_of_a_local_day_share_a_bit(day: date, zone: str, minutes: int) -> None:
     start = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone)).astimezone(UTC).replace(tzinfo=None)
     starts = [start + timedelta(minutes=minutes * i) for i in range(expected_intervals(zone, day, minutes))]
-    slots = [(int((s - datetime(1970, 1, 1)).total_seconds()) // (60 * minutes)) % 63 for s in starts]
+    slots = [(int((s - datetime(1970, 1, 1)).total_seconds()) // (60 * minutes)) % SLOTS for s in starts]
     assert len(set(slots)) == len(starts)
     assert max(slots) <= 62, "bit 63 is the sign"
-
-
-def test_the_slot_in_sql_is_the_interval_number_modulo_63() -> None:
-    with duckdb.connect() as connection:
-        sql = f"SELECT {slot_sql('t', '30')} FROM (SELECT TIMESTAMP '2013-03-31 01:00:00' AS t)"
-        number = int((datetime(2013, 3, 31, 1) - datetime(1970, 1, 1)) / timedelta(minutes=30))
-        assert connection.execute(sql).fetchall() == [(number % 63,)]

@@ -69,15 +69,15 @@ def _home_sql(file_id, source, meter, site, commodity, minutes, sample, days):
         SELECT start::TIMESTAMP AS began, value::DOUBLE AS kwh FROM read_csv('{path}', all_varchar=true)
         )) WHERE began >= date_trunc('day', newest) - INTERVAL {days} DAY"""
     yield f"""
-    INSERT INTO lake.readings SELECT '{meter}', 'main', began, {minutes},
+    INSERT INTO lake.reading_rows SELECT {file_id}, began, {minutes},
         (epoch(timezone('UTC', timezone('Europe/London', timezone('UTC', began)))) - epoch(began)) / 60,
-        any_value(kwh), 'measured', {file_id}, began + INTERVAL {minutes} MINUTE FROM raw GROUP BY began ORDER BY began"""
+        any_value(kwh), false, {file_id} FROM raw GROUP BY began ORDER BY began"""
     yield f"""
     INSERT INTO lake.files SELECT {file_id}, 'landing/{sample}.csv.gz', md5('{sample}'), '{source}', 1000,
-        TIMESTAMP '2026-03-04 05:00:00', TIMESTAMP '2026-03-04 05:01:00', (SELECT count(*) FROM raw),
+        TIMESTAMP '2026-03-04 05:00:00', TIMESTAMP '2026-03-04 05:01:00', TIMESTAMP '2026-03-04 05:01:00', (SELECT count(*) FROM raw),
         (SELECT count(DISTINCT began) FROM raw), 0, (SELECT count(*) - count(DISTINCT began) FROM raw), 0,
-        (SELECT sum(energy_kwh) FROM lake.readings WHERE file_id = {file_id}), 'loaded', NULL"""
-    yield f"""INSERT INTO lake.meters VALUES ('{meter}', 'main', '{site}', '{source}', '{commodity}', {minutes},
+        (SELECT sum(energy_kwh) FROM lake.reading_rows WHERE file_id = {file_id}), 'loaded', NULL"""
+    yield f"""INSERT INTO lake.meters VALUES ('{meter}', 'main', {file_id}, '{site}', '{source}', '{commodity}', {minutes},
         'Europe/London', 'GB-ENG', NULL, 'history')"""
     yield f"""INSERT INTO lake.sites SELECT '{site}', 'Europe/London', 'GB-ENG', '{{}}'
         WHERE '{site}' NOT IN (SELECT site_id FROM lake.sites)"""
@@ -87,8 +87,8 @@ def _home_sql(file_id, source, meter, site, commodity, minutes, sample, days):
 # One file with rejected rows and one that failed, so that the report's words about them are exercised.
 _FAULTS = """
 INSERT INTO lake.files VALUES
-  (4, 'landing/half_broken.csv', 'b4', 'uk_home_2', 90, TIMESTAMP '2026-03-04 05:00:00', TIMESTAMP '2026-03-04 05:02:00', 2, 0, 2, 0, 0, 0.0, 'loaded', NULL),
-  (5, 'landing/truncated.csv.gz', 'b5', 'uk_home_2', 12, TIMESTAMP '2026-03-04 05:00:00', TIMESTAMP '2026-03-04 05:02:00', 0, 0, 0, 0, 0, NULL, 'failed',
+  (4, 'landing/half_broken.csv', 'b4', 'uk_home_2', 90, TIMESTAMP '2026-03-04 05:00:00', TIMESTAMP '2026-03-04 05:02:00', TIMESTAMP '2026-03-04 05:02:00', 2, 0, 2, 0, 0, 0.0, 'loaded', NULL),
+  (5, 'landing/truncated.csv.gz', 'b5', 'uk_home_2', 12, TIMESTAMP '2026-03-04 05:00:00', TIMESTAMP '2026-03-04 05:02:00', NULL, 0, 0, 0, 0, 0, NULL, 'failed',
    'landing/truncated.csv.gz, line 1: the gzip stream ends early. Land the file again.');
 INSERT INTO lake.rejected VALUES
   (4, 2, '2014-01-20 00:07:00,0.1', 'off_grid', 'start', '00:07 is not on the half-hour grid', TIMESTAMP '2026-03-04 05:02:00'),

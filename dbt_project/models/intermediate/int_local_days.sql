@@ -8,9 +8,7 @@ with zones as (
         max(day_loads.local_date) as newest_date
     from {{ ref('stg_lake__day_loads') }} as day_loads
     inner join {{ ref('stg_lake__meters') }} as meters
-        on
-            day_loads.meter_id = meters.meter_id
-            and day_loads.channel = meters.channel
+        on day_loads.meter_no = meters.meter_no
     group by meters.time_zone
 
 ),

@@ -2,29 +2,29 @@
     config(
         materialized='incremental',
         incremental_strategy='delete+insert',
-        unique_key=['meter_id', 'channel', 'block_number']
+        unique_key=['meter_no', 'block_number']
     )
 }}
 
 {% set block_days = var('hour_block_days') | int %}
 {% set touched_blocks_sql -%}
     select distinct
-        meter_id,
-        channel,
+        meter_no,
         {{ day_number('local_date') }} // {{ block_days }} as block_number
     from {{ ref('stg_lake__day_loads') }}
     where file_id > {{ newest_file_built() }}
 {%- endset %}
 {% set touched_edges_sql -%}
-    select cast('1969-12-29' as date) + cast(block_number * {{ block_days }} + unnest([0, {{ block_days }}]) as integer) as local_date
+    select
+        meter_no,
+        cast('1969-12-29' as date) + cast(block_number * {{ block_days }} + unnest([0, {{ block_days }}]) as integer) as local_date
     from ({{ touched_blocks_sql }})
 {%- endset %}
 
 with readings as (
 
     select
-        meter_id,
-        channel,
+        meter_no,
         interval_start_utc,
         energy_kwh,
         file_id,
@@ -47,10 +47,9 @@ with readings as (
         from readings
         inner join touched_blocks
             on
-                readings.meter_id = touched_blocks.meter_id
-                and readings.channel = touched_blocks.channel
+                readings.meter_no = touched_blocks.meter_no
                 and readings.hour_number // {{ 24 * block_days }} = touched_blocks.block_number
-        where {{ starts_near_days('readings.interval_start_utc', touched_edges_sql) }}
+        where {{ near_days('readings', touched_edges_sql) }}
 
     ),
 {% else %}
@@ -64,8 +63,7 @@ with readings as (
 sums as (
 
     select
-        meter_id,
-        channel,
+        meter_no,
         hour_number // {{ 24 * block_days }} as block_number,
         hour_number // 24 % 7 >= 5 as is_weekend,
         hour_number % 24 as local_hour,
@@ -86,8 +84,7 @@ sums as (
 )
 
 select
-    meter_id,
-    channel,
+    meter_no,
     cast(block_number as integer) as block_number,
     is_weekend,
     cast(local_hour as tinyint) as local_hour,

@@ -2,14 +2,13 @@
     config(
         materialized='incremental',
         incremental_strategy='delete+insert',
-        unique_key=['meter_id', 'channel', 'local_date']
+        unique_key=['meter_no', 'local_date']
     )
 }}
 
 {% set corrected_days_sql -%}
     select distinct
-        meter_id,
-        channel,
+        meter_no,
         local_date
     from {{ ref('stg_lake__day_loads') }}
     where
@@ -26,38 +25,31 @@ with corrected_days as (
 versions as (
 
     select
-        readings.meter_id,
-        readings.channel,
+        readings.meter_no,
         readings.local_date,
         readings.interval_start_utc,
-        readings.available_at_utc,
         readings.file_id,
         max(readings.file_id) over same_day as newest_file_id,
         row_number() over newest_first as age
-    from {{ ref('stg_lake__readings') }} as readings
+    from {{ ref('stg_lake__reading_rows') }} as readings
     inner join corrected_days
         on
-            readings.meter_id = corrected_days.meter_id
-            and readings.channel = corrected_days.channel
+            readings.meter_no = corrected_days.meter_no
             and readings.local_date = corrected_days.local_date
-    {% if is_incremental() %}
-        where {{ starts_near_days('readings.interval_start_utc', corrected_days_sql) }}
-    {% endif %}
+    where {{ near_days('readings', corrected_days_sql) }}
     window
-        same_day as (partition by readings.meter_id, readings.channel, readings.local_date),
+        same_day as (partition by readings.meter_no, readings.local_date),
         newest_first as (
-            partition by readings.meter_id, readings.channel, readings.interval_start_utc
-            order by readings.available_at_utc desc, readings.file_id desc
+            partition by readings.meter_no, readings.interval_start_utc
+            order by readings.file_id desc
         )
 
 )
 
 select
-    meter_id,
-    channel,
+    meter_no,
     local_date,
     interval_start_utc,
-    available_at_utc,
     file_id,
     newest_file_id
 from versions

@@ -10,15 +10,14 @@ with days as (
 totals as (
 
     select
-        meter_id,
-        channel,
+        meter_no,
         sum(energy_kwh) as total_kwh,
         cast(sum(readings) as bigint) as readings,
         sum(energy_kwh) / sum(readings) as mean_kwh,
         min(first_interval_start_utc) as first_interval_start_utc,
         max(newest_interval_start_utc) as newest_interval_start_utc
     from days
-    group by meter_id, channel
+    group by meter_no
 
 ),
 
@@ -27,27 +26,23 @@ totals as (
 deviations as (
 
     select
-        days.meter_id,
-        days.channel,
+        days.meter_no,
         sum(days.readings * (days.variance_kwh2 + (days.mean_kwh - totals.mean_kwh) ** 2)) as squared_kwh2
     from days
     inner join totals
-        on
-            days.meter_id = totals.meter_id
-            and days.channel = totals.channel
-    group by days.meter_id, days.channel
+        on days.meter_no = totals.meter_no
+    group by days.meter_no
 
 ),
 
 hours_of_day as (
 
     select
-        meter_id,
-        channel,
+        meter_no,
         local_hour,
         sum(energy_kwh) / sum(readings) as mean_kwh
     from {{ ref('int_meter_hour_blocks') }}
-    group by meter_id, channel, local_hour
+    group by meter_no, local_hour
 
 ),
 
@@ -55,21 +50,20 @@ hours_of_day as (
 peak_hours as (
 
     select
-        meter_id,
-        channel,
+        meter_no,
         local_hour as peak_hour
     from hours_of_day
     qualify
         row_number() over (
-            partition by meter_id, channel
+            partition by meter_no
             order by round(mean_kwh, 9) desc, local_hour
         ) = 1
 
 )
 
 select
-    totals.meter_id,
-    totals.channel,
+    meters.meter_id,
+    meters.channel,
     meters.site_id,
     meters.source,
     meters.commodity,
@@ -83,14 +77,8 @@ select
     totals.newest_interval_start_utc
 from totals
 inner join deviations
-    on
-        totals.meter_id = deviations.meter_id
-        and totals.channel = deviations.channel
+    on totals.meter_no = deviations.meter_no
 inner join peak_hours
-    on
-        totals.meter_id = peak_hours.meter_id
-        and totals.channel = peak_hours.channel
+    on totals.meter_no = peak_hours.meter_no
 left join {{ ref('stg_lake__meters') }} as meters
-    on
-        totals.meter_id = meters.meter_id
-        and totals.channel = meters.channel
+    on totals.meter_no = meters.meter_no

@@ -9,14 +9,12 @@
 {# Also a file that corrects nothing adds a version to a day that was corrected before. -#}
 {% set days_sql -%}
     select distinct
-        meter_days.meter_id,
-        meter_days.channel,
+        meter_days.meter_no,
         meter_days.local_date
     from {{ ref('int_meter_days') }} as meter_days
     inner join {{ ref('int_readings_superseded') }} as superseded
         on
-            meter_days.meter_id = superseded.meter_id
-            and meter_days.channel = superseded.channel
+            meter_days.meter_no = superseded.meter_no
             and meter_days.local_date = superseded.local_date
     where meter_days.file_id > {{ newest_file_built() }}
 {%- endset %}
@@ -29,24 +27,24 @@ with days as (
 
 readings as (
 
-    select readings.*
-    from {{ ref('stg_lake__readings') }} as readings
+    select
+        readings.*,
+        files.available_at_utc
+    from {{ ref('stg_lake__reading_rows') }} as readings
     inner join days
         on
-            readings.meter_id = days.meter_id
-            and readings.channel = days.channel
+            readings.meter_no = days.meter_no
             and readings.local_date = days.local_date
-    {% if is_incremental() %}
-        where {{ starts_near_days('readings.interval_start_utc', days_sql) }}
-    {% endif %}
+    inner join {{ ref('stg_lake__files') }} as files
+        on readings.file_id = files.file_id
+    where {{ near_days('readings', days_sql) }}
 
 ),
 
 moments as (
 
     select distinct
-        meter_id,
-        channel,
+        meter_no,
         local_date,
         available_at_utc
     from readings
@@ -62,15 +60,14 @@ known as (
     from moments
     inner join readings
         on
-            moments.meter_id = readings.meter_id
-            and moments.channel = readings.channel
+            moments.meter_no = readings.meter_no
             and moments.local_date = readings.local_date
             and moments.available_at_utc >= readings.available_at_utc
     qualify
         row_number() over (
             partition by
-                readings.meter_id, readings.channel, moments.available_at_utc, readings.interval_start_utc
-            order by readings.available_at_utc desc, readings.file_id desc
+                readings.meter_no, moments.available_at_utc, readings.interval_start_utc
+            order by readings.file_id desc
         ) = 1
 
 ),
@@ -78,17 +75,16 @@ known as (
 totals as (
 
     select
-        meter_id,
-        channel,
+        meter_no,
         local_date,
         known_at_utc,
         sum(energy_kwh) as energy_kwh,
         count(*) as readings,
         cast(sum(interval_minutes) as bigint) as covered_minutes,
-        count(*) filter (where quality = 'estimated') as estimated_readings,
+        count(*) filter (where is_estimated) as estimated_readings,
         max(file_id) as file_id
     from known
-    group by meter_id, channel, local_date, known_at_utc
+    group by meter_no, local_date, known_at_utc
 
 ),
 
@@ -96,13 +92,13 @@ counted as (
 
     select
         totals.*,
+        meters.meter_id,
+        meters.channel,
         {{ expected_readings('totals.readings', 'totals.covered_minutes', 'local_days.day_minutes') }}
             as expected_readings
     from totals
     left join {{ ref('stg_lake__meters') }} as meters
-        on
-            totals.meter_id = meters.meter_id
-            and totals.channel = meters.channel
+        on totals.meter_no = meters.meter_no
     left join {{ ref('int_local_days') }} as local_days
         on
             meters.time_zone = local_days.time_zone

@@ -16,12 +16,11 @@ with days as (
 superseded as (
 
     select
-        meter_id,
-        channel,
+        meter_no,
         local_date,
         count(*) as versions
     from {{ ref('int_readings_superseded') }}
-    group by meter_id, channel, local_date
+    group by meter_no, local_date
 
 ),
 
@@ -29,6 +28,8 @@ counted as (
 
     select
         days.*,
+        meters.meter_id,
+        meters.channel,
         meters.site_id,
         meters.source,
         meters.commodity,
@@ -36,17 +37,14 @@ counted as (
         {{ expected_readings('days.readings', 'days.covered_minutes', 'local_days.day_minutes') }} as expected_readings
     from days
     left join {{ ref('stg_lake__meters') }} as meters
-        on
-            days.meter_id = meters.meter_id
-            and days.channel = meters.channel
+        on days.meter_no = meters.meter_no
     left join {{ ref('int_local_days') }} as local_days
         on
             meters.time_zone = local_days.time_zone
             and days.local_date = local_days.local_date
     left join superseded
         on
-            days.meter_id = superseded.meter_id
-            and days.channel = superseded.channel
+            days.meter_no = superseded.meter_no
             and days.local_date = superseded.local_date
 
 )

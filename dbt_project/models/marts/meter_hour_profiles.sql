@@ -7,20 +7,19 @@ with blocks as (
 hours_of_day as (
 
     select
-        meter_id,
-        channel,
+        meter_no,
         is_weekend,
         local_hour,
         sum(energy_kwh) as energy_kwh,
         cast(sum(hours) as bigint) as hours
     from blocks
-    group by meter_id, channel, is_weekend, local_hour
+    group by meter_no, is_weekend, local_hour
 
 )
 
 select
-    hours_of_day.meter_id,
-    hours_of_day.channel,
+    meters.meter_id,
+    meters.channel,
     meters.site_id,
     meters.source,
     meters.commodity,
@@ -30,6 +29,4 @@ select
     hours_of_day.hours
 from hours_of_day
 left join {{ ref('stg_lake__meters') }} as meters
-    on
-        hours_of_day.meter_id = meters.meter_id
-        and hours_of_day.channel = meters.channel
+    on hours_of_day.meter_no = meters.meter_no

@@ -16,7 +16,7 @@ from itertools import groupby
 import duckdb
 import polars as pl
 
-from energy_platform.adapters.lake_loader import cells, days, fast, instants, judge, ledger, meters, weather
+from energy_platform.adapters.lake_loader import cells, days, fast, instants, judge, ledger, meters, numbers, weather
 from energy_platform.adapters.lake_loader.days import Batch
 from energy_platform.adapters.lake_loader.lines import Numbered
 from energy_platform.adapters.lake_loader.plan import FilePlan
@@ -39,7 +39,7 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 def forget_unentered(connection: duckdb.DuckDBPyConnection) -> None:
     """Delete readings of files that never reached the ledger: a load was interrupted."""
-    connection.execute(f"DELETE FROM lake.readings WHERE file_id >= {ledger.next_file_id(connection)}")
+    connection.execute(f"DELETE FROM lake.reading_rows WHERE file_id >= {ledger.next_file_id(connection)}")
 
 
 def load_files(
@@ -53,10 +53,16 @@ def load_files(
         now: from when the platform knows the rows.
         by_line: never use DuckDB's reader.
     """
+    fast_plans = [] if by_line else [plan for plan in plans if plan.is_fast]
     load = _Load(plans, connection, now)
     try:
-        with transaction(connection):
-            load.insert_fast(() if by_line else [plan for plan in plans if plan.is_fast])
+        try:
+            with transaction(connection):
+                load.insert_fast(fast_plans)
+        except fast.NamesMissed:
+            load = _Load(plans, connection, now)
+            with transaction(connection):
+                load.insert_fast(fast_plans, sampled=False)
         with transaction(connection):
             outcomes = load.settle()
             ledger.write_outcomes(outcomes, connection, loaded_at_utc=now)
@@ -74,6 +80,7 @@ class _Load:
         first = ledger.next_file_id(connection)
         self.plans = dict(enumerate(plans, start=first))
         self.ids = {plan.file.uri: file_id for file_id, plan in self.plans.items()}
+        self.available_at: dict[int, datetime] = {}
         self.batch = Batch(first, first + len(plans) - 1)
         self.read = dict.fromkeys(self.plans, 0)
         self.by_line: set[int] = set()
@@ -86,8 +93,11 @@ class _Load:
         return next(iter(self.plans.values())).declaration
 
     def _name_files(self) -> None:
-        """Make ``batch_files`` and ``site_facts``. Each file is known a microsecond after the one before it."""
-        known = ledger.next_available_at(self.connection, self.now)
+        """Make ``batch_files``, ``site_facts`` and ``meter_numbers``. Each file is known a microsecond after the one before it."""
+        first = ledger.next_available_at(self.connection, self.now)
+        self.available_at = {
+            file_id: first + timedelta(microseconds=file_id - self.batch.first) for file_id in self.plans
+        }
         self.connection.execute(
             """CREATE OR REPLACE TEMP TABLE batch_files (file_id INTEGER, path VARCHAR, meter VARCHAR, channel VARCHAR,
                                                          site VARCHAR, available_at_utc TIMESTAMP);
@@ -96,6 +106,7 @@ class _Load:
                CREATE OR REPLACE TEMP TABLE commodities (file_id INTEGER, meter_id VARCHAR, channel VARCHAR,
                                                          commodity VARCHAR)"""
         )
+        numbers.begin(self.connection)
         self.connection.executemany(
             "INSERT INTO batch_files VALUES (?, ?, ?, ?, ?, ?)",
             [
@@ -105,19 +116,19 @@ class _Load:
                     plan.meter.text,
                     plan.channel.text,
                     None if plan.site is None else plan.site.text,
-                    known + timedelta(microseconds=file_id - self.batch.first),
+                    self.available_at[file_id],
                 )
                 for file_id, plan in self.plans.items()
             ],
         )
 
-    def insert_fast(self, plans: Iterable[FilePlan]) -> None:
+    def insert_fast(self, plans: Iterable[FilePlan], *, sampled: bool = True) -> None:
         """Insert what DuckDB's reader accepts, files of one shape by one statement; keep the lines it refuses."""
         ordered = sorted(plans, key=lambda plan: (plan.shape, self.ids[plan.file.uri]))
         for _, group in groupby(ordered, key=lambda plan: plan.shape):
-            self.refused |= fast.insert_files(list(group), self.connection)
+            self.refused |= fast.insert_files(list(group), self.connection, sampled=sampled)
         counts = self.connection.execute(
-            f"SELECT file_id, count(*) FROM lake.readings WHERE {self.batch.where} GROUP BY file_id"
+            f"SELECT file_id, count(*) FROM lake.reading_rows WHERE {self.batch.where} GROUP BY file_id"
         ).fetchall()
         self.read |= dict(counts)
         self.by_line = set(self.plans) - {self.ids[plan.file.uri] for plan in ordered}
@@ -168,11 +179,13 @@ class _Load:
         elif isinstance(declaration, TelemetrySource) or declaration.is_instants:
             instants.insert(file_id, plan, connection)
         else:
+            numbers.give_numbers("SELECT meter_id, channel FROM accepted", connection)
             connection.execute(
-                f"""INSERT INTO lake.readings BY NAME
-                    SELECT meter_id, channel, start_utc AS interval_start_utc, interval_minutes,
-                           {offset_sql(declaration.site_zone, "start_utc")} AS utc_offset_minutes, energy_kwh, quality,
-                           {file_id} AS file_id, {of_file} FROM accepted"""
+                f"""INSERT INTO lake.reading_rows BY NAME
+                    SELECT meter_no, start_utc AS interval_start_utc, interval_minutes,
+                           {offset_sql(declaration.site_zone, "start_utc")} AS utc_offset_minutes, energy_kwh,
+                           quality = 'estimated' AS is_estimated, {file_id} AS file_id
+                    FROM accepted JOIN meter_numbers USING (meter_id, channel)"""
             )
         if isinstance(declaration, ReadingsSource):
             self._note_facts(file_id, plan)
@@ -198,7 +211,7 @@ class _Load:
         days.gather_days(self.batch, connection)
         while again := (days.unsound_files(connection) or self._gather_unclean()) - self.by_line:
             for file_id in sorted(again):
-                for table in ("lake.readings", "lake.rejected", "site_facts", "commodities"):
+                for table in ("lake.reading_rows", "lake.rejected", "site_facts", "commodities"):
                     connection.execute(f"DELETE FROM {table} WHERE file_id = {file_id}")
                 self.read[file_id] = 0
                 self._insert_cells(file_id, cells.file_cells(self.plans[file_id], connection))
@@ -218,7 +231,7 @@ class _Load:
         declaration = self.declaration
         is_energy = isinstance(declaration, ReadingsSource)
         held = self._counts("count(*), NULL", _table_of(declaration))
-        energies = self._counts("count(*), sum(energy_kwh)", "lake.readings") if is_energy else {}
+        energies = self._counts("count(*), sum(energy_kwh)", "lake.reading_rows") if is_energy else {}
         rejected = self._counts("count(*), NULL", "lake.rejected")
         outcomes = []
         for file_id, plan in self.plans.items():
@@ -228,7 +241,9 @@ class _Load:
             rows = RowCounts(self.read[file_id], accepted, rejected.get(file_id, (0, None))[0], duplicate, superseding)
             if rows.balance:
                 raise RuntimeError(f"{plan.file.uri}: {rows.balance} rows unaccounted for in {rows}")
-            outcomes.append(FileOutcome(plan.file, file_id, rows, energy_kwh))
+            outcomes.append(
+                FileOutcome(plan.file, file_id, rows, energy_kwh, available_at_utc=self.available_at[file_id])
+            )
         return outcomes
 
     def _counts(self, what: str, table: str) -> dict[int, tuple[int, float | None]]:
@@ -243,4 +258,4 @@ def _table_of(declaration: SourceDeclaration) -> str:
     if isinstance(declaration, WeatherSource):
         return "lake.weather"
     is_instants = isinstance(declaration, TelemetrySource) or declaration.is_instants
-    return "lake.telemetry" if is_instants else "lake.readings"
+    return "lake.telemetry" if is_instants else "lake.reading_rows"

@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from energy_platform.domain.errors import FileUnreadable
-from energy_platform.domain.sources import EPOCH_FORMATS, Csv
+from energy_platform.domain.sources import EPOCH_FORMATS, Csv, SourceDeclaration
+
+# Empty cells must fail their cast, so that they are refused with line and text: no cell holds this.
+_NO_NULL = "\x01"
 
 
 def is_packed(path: Path) -> bool:
@@ -72,3 +75,14 @@ def csv_reader_options(form: Csv) -> dict[str, object]:
     if not form.quote:
         return {"delimiter": form.delimiter, "quoting": csv.QUOTE_NONE}
     return {"delimiter": form.delimiter, "quotechar": form.quote, "strict": True}
+
+
+def csv_options(declaration: SourceDeclaration) -> str:
+    """What DuckDB's reader must be told to split lines as the declaration says."""
+    form = declaration.format
+    assert isinstance(form, Csv)  # noqa: S101  (FilePlan.is_fast)
+    quote = literal(form.quote)
+    return (
+        f"header = true, auto_detect = false, delim = {literal(form.delimiter)}, quote = {quote}, escape = {quote}, "
+        f"decimal_separator = {literal(form.decimal)}, nullstr = {literal(_NO_NULL)}"
+    )

@@ -1,8 +1,8 @@
-"""Loads files with DuckDB's own reader: several files a statement, straight into lake.readings.
+"""Loads files with DuckDB's own reader: several files a statement, straight into lake.reading_rows.
 
-Measured on 16.8M rows: 2.9 s, where a staged copy or joins on ids doubled it. What the reader refuses it
-keeps with line number and text (``store_rejects`` is free); lines.py then judges those lines. Values that
-only look right (off the grid, nan, year 1900) are counted per day (days.py) and send the file to lines.py.
+What the reader refuses it keeps with line number and text (``store_rejects`` is free); lines.py then judges
+those lines. Values that only look right (off the grid, nan, year 1900) are counted per day (days.py) and send
+the file to lines.py.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from collections.abc import Sequence
 
 import duckdb
 
-from energy_platform.adapters.lake_loader.content import literal
+from energy_platform.adapters.lake_loader.content import csv_options, literal
 from energy_platform.adapters.lake_loader.lines import Numbered
-from energy_platform.adapters.lake_loader.plan import Cell, FilePlan
+from energy_platform.adapters.lake_loader.names import gather_names, name_columns
+from energy_platform.adapters.lake_loader.numbers import NO_METER
+from energy_platform.adapters.lake_loader.plan import FilePlan
 from energy_platform.domain.intervals import FIRST_PLAUSIBLE_UTC, offset_minutes_at, offset_sql
 from energy_platform.domain.readings import Reason
-from energy_platform.domain.sources import Csv, Quality, ReadingsSource, carries_moment
+from energy_platform.domain.sources import Quality, ReadingsSource, carries_moment
 
-# Empty cells must fail their cast, so that they are refused with line and text: no cell holds this.
-_NO_NULL = "\x01"
+# Lines with a name that no look into the file showed are judged one by one: 2 s per million of them.
+BEARABLE_MISSES = 50_000
 _REASON_OF_ERROR = {
     "INVALID ENCODING": Reason.INVALID_ENCODING,
     "LINE SIZE OVER MAXIMUM": Reason.LINE_TOO_LONG,
@@ -27,67 +29,62 @@ _REASON_OF_ERROR = {
 }
 
 
-def insert_files(plans: Sequence[FilePlan], connection: duckdb.DuckDBPyConnection) -> dict[str, list[Numbered]]:
-    """Insert the rows of files of one shape; ``batch_files`` names their ids. Returns refused lines by path."""
+class NamesMissed(Exception):
+    """So many lines were refused for names that looking into the files did not show, that all must be read for them."""
+
+
+def insert_files(
+    plans: Sequence[FilePlan], connection: duckdb.DuckDBPyConnection, *, sampled: bool
+) -> dict[str, list[Numbered]]:
+    """Insert the rows of files of one shape; ``batch_files`` names their ids. Returns refused lines by path.
+
+    Raises:
+        NamesMissed: only when ``sampled``; the caller rolls back and comes again without it.
+    """
     first = plans[0]
     declaration = first.declaration
     assert isinstance(declaration, ReadingsSource)  # noqa: S101  (FilePlan.is_fast)
+    keys = gather_names(plans, connection, sampled=sampled)
     connection.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
     factor = declaration.kwh_per_unit
     energy = "number" if factor == 1 else f"number * {factor!r}"
     connection.execute(
-        f"""INSERT INTO lake.readings BY NAME
-            SELECT {_name(first.meter, "batch.meter")} AS meter_id,
-                   {_name(first.channel, "batch.channel")} AS channel,
+        f"""INSERT INTO lake.reading_rows BY NAME
+            SELECT coalesce(names.meter_no, {NO_METER}) AS meter_no,
                    start_utc AS interval_start_utc,
                    {declaration.interval_minutes} AS interval_minutes,
                    {offset_sql(declaration.site_zone, "start_utc")} AS utc_offset_minutes,
                    {energy} AS energy_kwh,
-                   {_quality(first)} AS quality,
-                   batch.file_id AS file_id,
-                   batch.available_at_utc AS available_at_utc
+                   {_is_estimated(first)} AS is_estimated,
+                   batch.file_id AS file_id
             FROM (SELECT *, {_start(first)} AS start_utc FROM {_reader(plans)}) AS rows
-            JOIN batch_files AS batch ON batch.path = rows.landed_path"""
+            JOIN batch_files AS batch ON batch.path = rows.landed_path
+            LEFT JOIN names ON {" AND ".join(f"names.{key} = rows.{key}" for key in keys)}"""
     )
+    if sampled and _missed(connection, name_columns(first)) > BEARABLE_MISSES:
+        raise NamesMissed
     return _refused(connection)
 
 
-def site_facts(plan: FilePlan, connection: duckdb.DuckDBPyConnection) -> None:
-    """Fill ``site_facts`` with the site and attributes of each meter of a file: one more pass, for new meters only."""
-    columns = ", ".join(f"'c{index}': 'VARCHAR'" for index in range(len(plan.header)))
-    site = "NULL" if plan.site is None else _name(plan.site, "batch.site")
-    attributes = ", ".join(f"any_value(trim(c{position}))" for _, position in plan.attributes)
-    connection.execute(
-        f"""INSERT INTO site_facts (file_id, meter_id, site, attributes)
-            SELECT batch.file_id, {_name(plan.meter, "batch.meter")}, any_value({site}), [{attributes}]::VARCHAR[]
-            FROM read_csv(?, columns = {{{columns}}}, {_options(plan)}, ignore_errors = true, filename = 'landed_path')
-                 AS rows
-            JOIN batch_files AS batch ON batch.path = rows.landed_path
-            GROUP BY ALL""",
-        [str(plan.file.path)],
-    )
+def _missed(connection: duckdb.DuckDBPyConnection, columns: Sequence[str]) -> int:
+    """Lines refused for a name."""
+    names = ", ".join(literal(column) for column in columns)
+    sql = f"SELECT count(*) FROM reject_errors WHERE column_name IN ({names or 'NULL'}) AND error_type = 'CAST'"
+    return int(connection.execute(sql).fetchall()[0][0])
 
 
 def _reader(plans: Sequence[FilePlan]) -> str:
     plan = plans[0]
-    names = {plan.stamp: ("stamp", "TIMESTAMP"), plan.values[0]: ("number", "DOUBLE")}
+    kinds = {f"c{index}": "VARCHAR" for index in range(len(plan.header))}
+    kinds |= {column: f"names_{column}" for column in name_columns(plan)}
+    renamed = {f"c{plan.stamp}": ("stamp", "TIMESTAMP"), f"c{plan.values[0]}": ("number", "DOUBLE")}
     columns = ", ".join(
-        f"'{name}': '{kind}'" for name, kind in (names.get(i, (f"c{i}", "VARCHAR")) for i in range(len(plan.header)))
+        f"'{name}': '{kind}'" for name, kind in (renamed.get(column, (column, kind)) for column, kind in kinds.items())
     )
-    paths = ", ".join(literal(str(p.file.path)) for p in plans)
+    paths = ", ".join(literal(str(each.file.path)) for each in plans)
     return (
-        f"read_csv([{paths}], columns = {{{columns}}}, {_options(plan)}, timestampformat = {literal(plan.pattern)}, "
-        "store_rejects = true, filename = 'landed_path')"
-    )
-
-
-def _options(plan: FilePlan) -> str:
-    form = plan.declaration.format
-    assert isinstance(form, Csv)  # noqa: S101  (FilePlan.is_fast)
-    quote = literal(form.quote)
-    return (
-        f"header = true, auto_detect = false, delim = {literal(form.delimiter)}, quote = {quote}, escape = {quote}, "
-        f"decimal_separator = {literal(form.decimal)}, nullstr = {literal(_NO_NULL)}"
+        f"read_csv([{paths}], columns = {{{columns}}}, {csv_options(plan.declaration)}, "
+        f"timestampformat = {literal(plan.pattern)}, store_rejects = true, filename = 'landed_path')"
     )
 
 
@@ -101,16 +98,12 @@ def _start(plan: FilePlan) -> str:
     return f"stamp - INTERVAL {minutes} MINUTE" if minutes else "stamp"
 
 
-def _name(cell: Cell, constant: str) -> str:
-    return constant if cell.position is None else f"trim(c{cell.position})"
-
-
-def _quality(plan: FilePlan) -> str:
+def _is_estimated(plan: FilePlan) -> str:
     quality = plan.declaration.quality if isinstance(plan.declaration, ReadingsSource) else "measured"
     if isinstance(quality, Quality):
         words = ", ".join(literal(word) for word in quality.estimated)
-        return f"CASE WHEN trim(c{plan.quality}) IN ({words}) THEN 'estimated' ELSE 'measured' END"
-    return literal(quality)
+        return f"trim(c{plan.quality}) IN ({words})"
+    return "true" if quality == "estimated" else "false"
 
 
 def _refused(connection: duckdb.DuckDBPyConnection) -> dict[str, list[Numbered]]:

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 import duckdb
 import polars as pl
 
+from energy_platform.adapters.lake_loader import numbers
 from energy_platform.adapters.lake_loader.days import Batch
 from energy_platform.adapters.lake_loader.plan import FilePlan
 from energy_platform.domain.columns import TELEMETRY_VALUES
@@ -78,7 +79,7 @@ def settle(batch: Batch, connection: duckdb.DuckDBPyConnection) -> dict[int, tup
 
 
 def insert_energy(file_id: int, plan: FilePlan, connection: duckdb.DuckDBPyConnection) -> None:
-    """Put the energy of the intervals that a file's instants touch into lake.readings."""
+    """Put the energy of the intervals that a file's instants touch into lake.reading_rows."""
     declaration = plan.declaration
     assert isinstance(declaration, ReadingsSource)  # noqa: S101  (only they are energy)
     touched = _touched(file_id, declaration, connection)
@@ -91,12 +92,13 @@ def insert_energy(file_id: int, plan: FilePlan, connection: duckdb.DuckDBPyConne
     )
     usable = energy.filter(pl.col("energy_kwh").is_not_null()).with_columns(pl.col("energy_kwh").round(_DECIMALS))
     connection.register("energy", usable.to_arrow())
+    numbers.give_numbers("SELECT meter_id, channel FROM energy", connection)
     connection.execute(
-        f"""INSERT INTO lake.readings BY NAME
-            SELECT meter_id, channel, interval_start_utc, interval_minutes, energy_kwh, quality, {file_id} AS file_id,
-                   {offset_sql(declaration.site_zone, "interval_start_utc")} AS utc_offset_minutes,
-                   (SELECT available_at_utc FROM batch_files WHERE file_id = {file_id}) AS available_at_utc
-            FROM energy"""
+        f"""INSERT INTO lake.reading_rows BY NAME
+            SELECT meter_no, interval_start_utc, interval_minutes, energy_kwh,
+                   quality = 'estimated' AS is_estimated, {file_id} AS file_id,
+                   {offset_sql(declaration.site_zone, "interval_start_utc")} AS utc_offset_minutes
+            FROM energy JOIN meter_numbers USING (meter_id, channel)"""
     )
     connection.unregister("energy")
 

@@ -16,21 +16,22 @@ LEDGER_TOTALS_SQL = """
         SELECT source, count(DISTINCT meter_id) AS meters FROM lake.meters GROUP BY source),
     newest AS (
         SELECT source, max(interval_start_utc) AS newest_reading_utc
-        FROM lake.readings JOIN lake.files USING (file_id) GROUP BY source),
+        FROM lake.reading_rows JOIN lake.files USING (file_id) GROUP BY source),
     newest_other AS (
         SELECT source, max(measured_at_utc) AS newest_reading_utc
         FROM (SELECT file_id, observed_at_utc AS measured_at_utc FROM lake.weather
               UNION ALL SELECT file_id, measured_at_utc FROM lake.telemetry)
         JOIN lake.files USING (file_id) GROUP BY source),
+    corrected AS (
+        SELECT DISTINCT meter_no, local_date FROM lake.day_loads WHERE has_superseding),
     superseded AS (
         SELECT source, sum(superseded_kwh) AS superseded_kwh FROM (
-            SELECT files.source, lag(readings.energy_kwh) OVER (
-                       PARTITION BY readings.meter_id, readings.channel, readings.interval_start_utc
-                       ORDER BY readings.available_at_utc) AS superseded_kwh
-            FROM lake.readings AS readings JOIN lake.files AS files USING (file_id)
-            SEMI JOIN (SELECT meter_id, channel, local_date FROM lake.day_loads WHERE has_superseding) AS days
-                ON days.meter_id = readings.meter_id AND days.channel = readings.channel
-                AND days.local_date = CAST(readings.interval_start_utc + to_minutes(readings.utc_offset_minutes) AS DATE))
+            SELECT files.source, lag(stored.energy_kwh) OVER (
+                       PARTITION BY stored.meter_no, stored.interval_start_utc ORDER BY stored.file_id) AS superseded_kwh
+            FROM lake.reading_rows AS stored JOIN lake.files AS files USING (file_id)
+            SEMI JOIN corrected
+                ON corrected.meter_no = stored.meter_no
+                AND corrected.local_date = CAST(stored.interval_start_utc + to_minutes(stored.utc_offset_minutes) AS DATE))
         GROUP BY source)
     SELECT files.source, count(*) AS files, count(*) FILTER (WHERE status = 'failed') AS files_failed,
            sum(rows_read)::BIGINT AS rows_read, sum(rows_accepted)::BIGINT AS rows_accepted,
@@ -60,7 +61,7 @@ def next_file_id(connection: duckdb.DuckDBPyConnection) -> int:
 def next_available_at(connection: duckdb.DuckDBPyConnection, now: datetime) -> datetime:
     """``now``, or just after the newest known version when the clock stands behind it."""
     newest = connection.execute(
-        "SELECT greatest((SELECT max(available_at_utc) FROM lake.day_loads),"
+        "SELECT greatest((SELECT max(available_at_utc) FROM lake.files),"
         " (SELECT max(available_at_utc) FROM lake.weather), (SELECT max(available_at_utc) FROM lake.telemetry))"
     ).fetchall()[0][0]
     return now if newest is None else max(now, newest + timedelta(microseconds=1))
@@ -94,6 +95,7 @@ def write_outcomes(
                 "bytes": outcome.file.bytes,
                 "landed_at_utc": outcome.file.landed_at_utc,
                 "loaded_at_utc": loaded_at_utc,
+                "available_at_utc": outcome.available_at_utc,
                 "rows_read": outcome.rows.read,
                 "rows_accepted": outcome.rows.accepted,
                 "rows_rejected": outcome.rows.rejected,

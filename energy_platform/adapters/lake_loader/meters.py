@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import duckdb
 
-from energy_platform.adapters.lake_loader import fast
+from energy_platform.adapters.lake_loader import names
 from energy_platform.adapters.lake_loader.content import literal
 from energy_platform.adapters.lake_loader.plan import FilePlan
 from energy_platform.domain.errors import FileUnreadable
@@ -26,8 +26,9 @@ def register_meters(plans: Mapping[int, FilePlan], *, by_line: set[int], connect
     """
     connection.execute(
         """CREATE OR REPLACE TEMP TABLE new_meters AS
-           SELECT meter_id, channel, min(file_id) AS file_id, any_value(interval_minutes) AS interval_minutes
-           FROM new_days ANTI JOIN lake.meters USING (meter_id, channel) GROUP BY ALL"""
+           SELECT meter_id, channel, meter_no, min(file_id) AS file_id, any_value(interval_minutes) AS interval_minutes
+           FROM new_days JOIN meter_numbers USING (meter_no)
+           ANTI JOIN lake.meters USING (meter_no) GROUP BY ALL"""
     )
     _refuse_meters_of_others(plans, connection)
     for (file_id,) in connection.execute("SELECT DISTINCT file_id FROM new_meters ORDER BY file_id").fetchall():
@@ -35,10 +36,11 @@ def register_meters(plans: Mapping[int, FilePlan], *, by_line: set[int], connect
         declaration = plan.declaration
         assert isinstance(declaration, ReadingsSource)  # noqa: S101  (weather has no days)
         needs_file = bool(plan.attributes) or (plan.site is not None and plan.site.position is not None)
-        if needs_file and file_id not in by_line:
-            fast.site_facts(plan, connection)
+        names_itself = plan.meter.position is None and plan.channel.position is None
+        if needs_file and names_itself and file_id not in by_line:
+            names.site_facts(plan, connection)
         site = "new.meter_id" if plan.site is None else "coalesce(facts.site, ?)"
-        names = ", ".join(literal(name) for name, _ in plan.attributes)
+        attribute_names = ", ".join(literal(name) for name, _ in plan.attributes)
         parameters: list[object] = [] if plan.site is None else [plan.site.text]
         connection.execute(
             f"""CREATE OR REPLACE TEMP TABLE described AS
@@ -52,11 +54,13 @@ def register_meters(plans: Mapping[int, FilePlan], *, by_line: set[int], connect
         said = [declaration.name, declaration.commodity, declaration.site_zone, declaration.country]
         connection.execute(
             """INSERT INTO lake.meters BY NAME
-               SELECT meter_id, channel, site_id, ? AS source, coalesce(commodity, ?) AS commodity, interval_minutes, ? AS time_zone,
+               SELECT meter_id, channel, meter_no, site_id, ? AS source, coalesce(commodity, ?) AS commodity, interval_minutes, ? AS time_zone,
                       ? AS country, ? AS station_id, ? AS availability FROM described""",
             [*said, declaration.station, declaration.availability],
         )
-        attributes = f"CAST(json(map([{names}]::VARCHAR[], attributes)) AS VARCHAR)" if names else "'{}'"
+        attributes = (
+            f"CAST(json(map([{attribute_names}]::VARCHAR[], attributes)) AS VARCHAR)" if attribute_names else "'{}'"
+        )
         connection.execute(
             f"""INSERT INTO lake.sites BY NAME
                 SELECT site_id, ? AS time_zone, ? AS country, coalesce(any_value({attributes}), '{{}}') AS attributes
@@ -69,7 +73,7 @@ def _refuse_meters_of_others(plans: Mapping[int, FilePlan], connection: duckdb.D
     """One name for two meters of different sources would add their readings into one."""
     sources = connection.execute(
         """SELECT DISTINCT new.meter_id, new.file_id, known.source
-           FROM (SELECT DISTINCT meter_id, file_id FROM new_days) AS new JOIN lake.meters AS known USING (meter_id)"""
+           FROM (SELECT DISTINCT meter_id, file_id FROM new_days JOIN meter_numbers USING (meter_no)) AS new JOIN lake.meters AS known USING (meter_id)"""
     ).fetchall()
     for meter_id, file_id, source in sources:
         plan = plans[file_id]

@@ -19,6 +19,7 @@ from energy_platform.domain.columns import (
     DAY_LOADS,
     FILES,
     METERS,
+    READING_ROWS,
     READINGS_TABLE,
     REJECTED,
     SITES,
@@ -30,7 +31,8 @@ from energy_platform.domain.readings import LoadSummary
 
 DESCRIPTIONS: dict[Table, str] = {
     FILES: "The ledger: what was read is what was accepted, rejected or known already, for every file.",
-    READINGS_TABLE: "Append-only; a correction is a new row with a later available_at_utc, and the newest wins.",
+    READING_ROWS: "Append-only; a correction is a new row with a later available_at_utc, and the newest wins.",
+    READINGS_TABLE: "The stored readings with the names of their meters and channels: what to ask.",
     DAY_LOADS: "Which local days each file touched: what is new, and what must be computed again.",
     REJECTED: "Every refused row with its file, line, raw text and reason. Nothing is dropped silently.",
     METERS: "What measures, where, and since which source.",
@@ -65,7 +67,9 @@ def lake(
         counts = {
             table: connection.execute(f"SELECT count(*) FROM {table.full_name}").fetchall()[0][0]
             for table in DESCRIPTIONS
+            if not table.view_sql
         }
+        counts[READINGS_TABLE] = counts[READING_ROWS]
         totals = ledger_totals(connection)
         reasons: pl.DataFrame = connection.execute(
             f"""SELECT reason, count(*) AS rows, any_value(detail) AS example

@@ -11,7 +11,7 @@ import dagster as dg
 from energy_platform.adapters.warehouse import Warehouse
 from energy_platform.defs.lake.assets import DESCRIPTIONS
 from energy_platform.defs.metadata import markdown_table
-from energy_platform.domain.columns import FILES, READINGS_TABLE, REJECTED, TELEMETRY, WEATHER, Table
+from energy_platform.domain.columns import FILES, READING_ROWS, READINGS_TABLE, REJECTED, TELEMETRY, WEATHER, Table
 
 # Great Expectations reads pandas: 0.2 s for this many rows. Above it, whole vectors are drawn evenly
 # over the table, always the same ones for the same table.
@@ -21,7 +21,7 @@ CONTRACT_CHECK = "keeps_its_contract"
 ACCOUNT_CHECK = "every_row_is_accounted_for"
 _ACCOUNT_SQL = f"""
     WITH held AS (
-        SELECT file_id, count(*) AS rows FROM {READINGS_TABLE.full_name}
+        SELECT file_id, count(*) AS rows FROM {READING_ROWS.full_name}
         WHERE file_id NOT IN (SELECT file_id FROM {TELEMETRY.full_name}) GROUP BY file_id
         UNION ALL SELECT file_id, count(*) FROM {TELEMETRY.full_name} GROUP BY file_id
         UNION ALL SELECT file_id, count(*) FROM {WEATHER.full_name} GROUP BY file_id),
@@ -86,8 +86,12 @@ def lake_checks(warehouse: dg.ResourceParam[Warehouse]) -> Iterator[dg.AssetChec
 def _rows(warehouse: Warehouse, table: Table) -> tuple[Any, int]:
     """All rows of a table as a pandas frame, or an even sample of a large one; and how many there are."""
     with warehouse.connect() as connection:
-        total = int(connection.execute(f"SELECT count(*) FROM {table.full_name}").fetchall()[0][0])
+        stored = READING_ROWS.full_name if table is READINGS_TABLE else table.full_name
+        total = int(connection.execute(f"SELECT count(*) FROM {stored}").fetchall()[0][0])
         sample = f"USING SAMPLE {100 * SAMPLE_ROWS / total:.6f}% (system, 42)" if total > SAMPLE_ROWS else ""
         names = ", ".join(table.column_names)
-        rows = connection.execute(f"SELECT {names} FROM {table.full_name} {sample}").df()
+        # A view over all readings is looked at through a sample of them, or all would be joined to be left out.
+        drawn = f"(SELECT * FROM {stored} {sample})"
+        source = f"({table.view_sql.replace(stored, drawn)})" if table.view_sql else drawn
+        rows = connection.execute(f"SELECT {names} FROM {source}").df()
     return rows, total

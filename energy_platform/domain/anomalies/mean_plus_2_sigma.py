@@ -12,45 +12,44 @@ SIGMAS = 2.0
 
 def scores_sql(
     *,
-    readings: str = "lake.readings",
+    readings: str = "lake.reading_rows",
     summaries: str = "marts.channel_summaries",
     days: str = "marts.meter_days",
+    meters: str = "lake.meters",
 ) -> str:
     """Rows of ``anomalies.scores`` of this detector.
 
     The threshold is applied before anything else, so that the 4 % that remain are all that is joined. A
     superseded reading is not judged: on days with corrections (``versions > 0``) only the newest is.
     """
-    offset = "to_minutes(r.utc_offset_minutes)"
+    local_date = "CAST(r.interval_start_utc + to_minutes(r.utc_offset_minutes) AS DATE)"
     return f"""
 WITH limits AS (
-    SELECT meter_id, channel, source, commodity, mean_kwh, std_kwh, mean_kwh + {SIGMAS} * std_kwh AS threshold_kwh
-    FROM {summaries}
-    WHERE std_kwh > 0
+    SELECT m.meter_no, s.meter_id, s.channel, s.source, s.commodity, s.mean_kwh, s.std_kwh,
+        s.mean_kwh + {SIGMAS} * s.std_kwh AS threshold_kwh
+    FROM {summaries} AS s
+    JOIN {meters} AS m USING (meter_id, channel)
+    WHERE s.std_kwh > 0
 ),
 above AS (
-    SELECT r.meter_id, r.channel, r.interval_start_utc, r.interval_minutes, r.energy_kwh, r.available_at_utc, r.file_id,
-        CAST(r.interval_start_utc + {offset} AS DATE) AS local_date,
-        l.source, l.commodity, l.mean_kwh, l.std_kwh, l.threshold_kwh
+    SELECT l.*, r.interval_start_utc, r.interval_minutes, r.energy_kwh, r.file_id, {local_date} AS local_date
     FROM {readings} AS r
-    JOIN limits AS l ON l.meter_id = r.meter_id AND l.channel = r.channel AND r.energy_kwh > l.threshold_kwh
+    JOIN limits AS l ON l.meter_no = r.meter_no AND r.energy_kwh > l.threshold_kwh
 ),
-corrected_days AS (SELECT meter_id, channel, local_date FROM {days} WHERE versions > 0),
+corrected_days AS (
+    SELECT m.meter_no, d.local_date FROM {days} AS d JOIN {meters} AS m USING (meter_id, channel) WHERE d.versions > 0
+),
 newest AS (
-    SELECT r.meter_id, r.channel, r.interval_start_utc, max((r.available_at_utc, r.file_id)) AS known
+    SELECT r.meter_no, r.interval_start_utc, max(r.file_id) AS file_id
     FROM {readings} AS r
-    JOIN corrected_days AS c
-        ON c.meter_id = r.meter_id AND c.channel = r.channel
-        AND c.local_date = CAST(r.interval_start_utc + {offset} AS DATE)
+    JOIN corrected_days AS c ON c.meter_no = r.meter_no AND c.local_date = {local_date}
     GROUP BY ALL
 ),
 in_use AS (
-    SELECT above.* FROM above ANTI JOIN corrected_days USING (meter_id, channel, local_date)
+    SELECT above.* FROM above ANTI JOIN corrected_days USING (meter_no, local_date)
     UNION ALL
-    SELECT above.*
-    FROM above
-    JOIN newest USING (meter_id, channel, interval_start_utc)
-    WHERE newest.known = (above.available_at_utc, above.file_id)
+    SELECT above.* FROM above SEMI JOIN newest USING (meter_no, interval_start_utc, file_id)
+    SEMI JOIN corrected_days USING (meter_no, local_date)
 )
 SELECT '{NAME}' AS detector, meter_id, channel, source, commodity, local_date, interval_start_utc, interval_minutes,
     energy_kwh, mean_kwh AS expected_kwh, threshold_kwh, (energy_kwh - mean_kwh) / std_kwh AS score,

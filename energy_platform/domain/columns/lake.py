@@ -13,6 +13,7 @@ from energy_platform.domain.columns.shared import (
     INTERVAL_START_UTC,
     LOCAL_DATE,
     METER_ID,
+    METER_NO,
     QUALITY,
     READINGS,
     SITE_ID,
@@ -36,6 +37,7 @@ FILES = Table(
         column("bytes", pl.Int64, "B", "Size of the file."),
         column("landed_at_utc", UTC_TIME, "UTC", "When the file arrived."),
         column("loaded_at_utc", UTC_TIME, "UTC", "When its rows were committed."),
+        optional(AVAILABLE_AT_UTC),
         bounded(
             column("rows_read", pl.Int64, "", "Data rows in the file; = accepted + rejected + duplicate."), minimum=0
         ),
@@ -49,6 +51,23 @@ FILES = Table(
         optional(ENERGY_KWH),
         one_of(column("status", pl.String, "", "loaded or failed."), "loaded", "failed"),
         optional(column("error", pl.String, "", "Why the file failed: path, line, column, remedy.")),
+    ),
+)
+# A number in place of two names, a flag in place of a word, and when a row was known in the ledger: with the three
+# texts and the time, loading took 1.6 times the CPU time and every sum by meter and day 1.3 times.
+READING_ROWS = Table(
+    "lake",
+    "reading_rows",
+    "meter, channel, interval and file that tells it, as stored",
+    ("meter_no", "interval_start_utc", "file_id"),
+    (
+        METER_NO,
+        INTERVAL_START_UTC,
+        INTERVAL_MINUTES,
+        UTC_OFFSET_MINUTES,
+        ENERGY_KWH,
+        column("is_estimated", pl.Boolean, "", "Whether the reading is estimated; else it was measured."),
+        FILE_ID,
     ),
 )
 READINGS_TABLE = Table(
@@ -67,21 +86,39 @@ READINGS_TABLE = Table(
         FILE_ID,
         AVAILABLE_AT_UTC,
     ),
+    view_sql="""
+        SELECT meters.meter_id, meters.channel, stored.interval_start_utc, stored.interval_minutes,
+            stored.utc_offset_minutes, stored.energy_kwh,
+            CASE WHEN stored.is_estimated THEN 'estimated' ELSE 'measured' END AS quality,
+            stored.file_id, files.available_at_utc
+        FROM lake.reading_rows AS stored
+        JOIN lake.meters AS meters USING (meter_no)
+        JOIN lake.files AS files USING (file_id)""",
 )
+# The sums of a day are taken while its rows are at hand: marts then add up loads, and read readings again only where
+# one was corrected.
 DAY_LOADS = Table(
     "lake",
     "day_loads",
-    "loaded file, meter, channel and local day that the file gave readings for",
-    ("file_id", "meter_id", "channel", "local_date"),
+    "loaded file, meter, channel, local day that the file gave readings for, and length of its intervals",
+    ("file_id", "meter_no", "local_date", "interval_minutes"),
     (
         FILE_ID,
-        METER_ID,
-        CHANNEL,
+        METER_NO,
         LOCAL_DATE,
         column("interval_minutes", pl.Int16, "min", "Length of the intervals."),
         READINGS,
         optional(column("slot_mask", pl.Int64, "", "Bit per interval present (interval number modulo 63).")),
         column("has_superseding", pl.Boolean, "", "Whether a row of it corrects an earlier reading."),
+        column("energy_kwh", pl.Float64, "kWh", "Energy of these readings."),
+        column("estimated_readings", pl.Int64, "", "Readings of these that are estimated."),
+        column("variance_kwh2", pl.Float64, "kWh²", "Population variance of these readings."),
+        column("peak_kwh", pl.Float64, "kWh", "Largest of these readings."),
+        column(
+            "peak_interval_start_utc", UTC_TIME, "UTC", "When the largest began; of equal ones to 10⁻⁶ kWh, the first."
+        ),
+        column("first_interval_start_utc", UTC_TIME, "UTC", "Start of the oldest of these readings."),
+        column("newest_interval_start_utc", UTC_TIME, "UTC", "Start of the newest of these readings."),
         AVAILABLE_AT_UTC,
     ),
 )
@@ -108,6 +145,7 @@ METERS = Table(
     (
         METER_ID,
         CHANNEL,
+        METER_NO,
         SITE_ID,
         SOURCE,
         COMMODITY,

@@ -28,13 +28,17 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table: what one row is, which columns name a row, and the columns in order."""
+    """One table: what one row is, which columns name a row, and the columns in order.
+
+    ``view_sql`` makes it a view: the SELECT that gives its rows.
+    """
 
     schema: str
     name: str
     one_row_per: str
     key: tuple[str, ...]
     columns: tuple[Column, ...]
+    view_sql: str = ""
 
     @property
     def full_name(self) -> str:

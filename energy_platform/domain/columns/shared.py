@@ -8,6 +8,10 @@ from energy_platform.domain.columns.model import UTC_TIME, bounded, column, one_
 SOURCE = column("source", pl.String, "", "Name of the source declaration that the row came in by.")
 SITE_ID = column("site_id", pl.String, "", "The household or building.")
 METER_ID = column("meter_id", pl.String, "", "What measures: a supply meter or a metered device; unique over sources.")
+METER_NO = bounded(
+    column("meter_no", pl.Int32, "", "Number of a meter's channel in this warehouse; readings are stored under it."),
+    minimum=1,
+)
 CHANNEL = column("channel", pl.String, "", "What the meter measures there: main, dev1, an appliance's name.")
 COMMODITY = one_of(column("commodity", pl.String, "", "electricity or gas."), "electricity", "gas")
 TIME_ZONE = column("time_zone", pl.String, "", "IANA zone of the site; its local days are counted in it.")

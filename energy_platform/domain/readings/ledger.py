@@ -86,6 +86,7 @@ class FileOutcome:
     rows: RowCounts = field(default_factory=RowCounts)
     energy_kwh: float | None = None
     error: str | None = None
+    available_at_utc: datetime | None = None
 
     @property
     def status(self) -> str:

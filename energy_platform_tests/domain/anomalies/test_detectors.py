@@ -7,8 +7,8 @@ import pytest
 
 from energy_platform.adapters.warehouse import Warehouse
 from energy_platform.domain.anomalies import forecast_residual, mean_plus_2_sigma
-from energy_platform.domain.columns import ANOMALIES, CHANNEL_SUMMARIES, FORECASTS, READINGS_TABLE
-from energy_platform_tests.builders import make_readings
+from energy_platform.domain.columns import ANOMALIES, CHANNEL_SUMMARIES, FORECASTS
+from energy_platform_tests.builders import make_readings, store_readings
 from energy_platform_tests.day_builders import as_meter_days, correct, make_days, make_warehouse, put_days
 
 FIRST = date(2013, 3, 25)
@@ -18,7 +18,16 @@ INTERVAL = ["interval_start_utc"]
 def half_hours(path: Path, readings: pl.DataFrame, *, days: pl.DataFrame) -> Warehouse:
     """A warehouse with readings, the days given, and the summary of the readings in use."""
     warehouse = make_warehouse(path, days)
-    warehouse.replace(READINGS_TABLE, readings, where="true")
+    files = readings.group_by("file_id").agg(pl.col("available_at_utc").first()).rows()
+    with warehouse.connect() as connection:
+        for file_id, known_at in files:
+            connection.execute(
+                """INSERT INTO lake.files BY NAME SELECT ? AS file_id, 'u' AS uri, 'h' AS content_sha256, 'homes' AS source, 1 AS bytes,
+                   ? AS landed_at_utc, ? AS loaded_at_utc, ? AS available_at_utc, 1 AS rows_read, 1 AS rows_accepted, 0 AS rows_rejected,
+                   0 AS rows_duplicate, 0 AS rows_superseding, 'loaded' AS status""",
+                [file_id, known_at, known_at, known_at],
+            )
+    store_readings(warehouse, readings)
     newest = readings.sort("available_at_utc").unique(["meter_id", "channel", *INTERVAL], keep="last")
     energy = newest["energy_kwh"]
     summary = {

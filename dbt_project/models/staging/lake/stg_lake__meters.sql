@@ -5,6 +5,7 @@ with source as (
 )
 
 select
+    meter_no,
     meter_id,
     channel,
     site_id,

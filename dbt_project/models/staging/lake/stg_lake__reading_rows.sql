@@ -1,18 +1,16 @@
 with source as (
 
-    select * from {{ source('lake', 'readings') }}
+    select * from {{ source('lake', 'reading_rows') }}
 
 )
 
 select
-    meter_id,
-    channel,
+    meter_no,
     {{ local_date('interval_start_utc', 'utc_offset_minutes') }} as local_date,
     interval_start_utc,
     interval_minutes,
     utc_offset_minutes,
     energy_kwh,
-    quality,
-    file_id,
-    available_at_utc
+    is_estimated,
+    file_id
 from source
