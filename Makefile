@@ -3,9 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := .boot/bin/uv
 LOCK := deploy/requirements.lock
+HEAVY := dagster._cli, dagster_webserver.cli, dbt.cli.main, dbt.adapters.duckdb, mlflow.lightgbm, mlflow.pyfunc, mlflow.server, \
+  great_expectations, lightgbm, sklearn.linear_model, statsforecast, altair, vl_convert, boto3, pandas, pyarrow.compute
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run ui test check format docs lock benchmark clean
+.PHONY: help setup run ui test check format docs lock benchmark peers clean
 
 help:  ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,6 +24,8 @@ $(UV):
 	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r $(LOCK)
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	$(BIN)/python -m energy_platform.defs.warehouse.project
+	# Compiled once here: where PYTHONDONTWRITEBYTECODE is set, every start of `energy` would compile 2,000 modules again.
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -W ignore -c "import energy_platform.definitions, $(HEAVY)"
 	@touch $@
 
 run: setup  ## the whole flow on the real sample homes; prints a table and where the report is
@@ -55,6 +59,13 @@ lock: $(UV)  ## resolve pyproject.toml anew, with hashes and without index addre
 
 benchmark: setup  ## the measured tables of docs/measurements.md
 	$(BIN)/python benchmarks/spine.py
+
+peers: .peers/ready  ## PySpark in .peers, for benchmarks/pyspark_peer.py alone; needs Java 17
+
+.peers/ready: deploy/peers.lock | $(UV)
+	$(UV) venv --quiet --clear --python $(PYTHON) .peers
+	$(UV) pip install --quiet --python .peers/bin/python --require-hashes -r deploy/peers.lock
+	@touch $@
 
 clean:  ## remove the environments, never your data
 	rm -rf .venv .boot dbt_project/target dbt_project/logs

@@ -11,15 +11,27 @@ from typing import Annotated
 
 import typer
 
-from energy_platform.commands import aws, convert, keys, restatements, serve, simulate, sources, stream
+from energy_platform.commands import (
+    aws,
+    convert,
+    forecast,
+    keys,
+    models,
+    restatements,
+    serve,
+    simulate,
+    sources,
+    stream,
+)
 from energy_platform.domain.errors import EnergyError
 from energy_platform.settings import get_settings, quiet_telemetry
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Energy data-and-ML platform.")
-for part in (aws, convert, keys, serve, simulate, sources, stream):
+for part in (aws, convert, keys, models, serve, simulate, sources, stream):
     app.add_typer(part.app, name=part.__name__.rsplit(".", maxsplit=1)[-1])
 
 app.command()(restatements.restatements)
+app.command()(forecast.forecast)
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print what the engines log, too.")]
@@ -93,13 +105,13 @@ def query(
     output: Annotated[str, typer.Option("--format", "-f", help="table, csv or json.")] = "table",
 ) -> None:
     """Run one read-only query over the published tables."""
-    from energy_platform.adapters.published import Published
     from energy_platform.commands.output import print_table
+    from energy_platform.serving.published import open_published
     from energy_platform.serving.query import run_query
 
     if output not in {"table", "csv", "json"}:
         raise typer.BadParameter("table, csv or json", param_hint="--format")
-    frame = run_query(Published(get_settings().published_path), sql)
+    frame = run_query(open_published(get_settings()), sql)
     if output == "csv":
         sys.stdout.write(frame.write_csv())
     elif output == "json":

@@ -14,7 +14,7 @@ from pathlib import Path
 import dagster as dg
 
 from energy_platform.adapters.declarations import load_declarations
-from energy_platform.adapters.published import Published
+from energy_platform.adapters.expectations import started_early
 from energy_platform.adapters.warehouse import Warehouse
 from energy_platform.definitions import defs
 from energy_platform.defs.automation import QUIET
@@ -24,6 +24,7 @@ from energy_platform.defs.resources import open_landing
 from energy_platform.domain.errors import EnergyError, NothingPublished
 from energy_platform.domain.flow_plan import FlowPlan
 from energy_platform.instance import open_instance
+from energy_platform.serving.published import open_published
 from energy_platform.settings import Settings
 
 
@@ -70,9 +71,10 @@ def run_flow(
     if not _is_behind(settings):
         return FlowRun("", landed, 0)
     with open_instance(settings) as instance:
-        runner = _Runner(instance, notify or (lambda *_: None))
-        runner.run("intake")
-        plan = due_plan(instance, Published(settings.published_path), weeks=settings.lookback_weeks)
+        with started_early():
+            runner = _Runner(instance, notify or (lambda *_: None))
+            runner.run("intake")
+        plan = due_plan(instance, open_published(settings), weeks=settings.lookback_weeks)
         runner.run_plan(plan)
         runner.run("publish")
         return FlowRun(runner.flow_id, landed, runner.runs, runner.seconds)
@@ -111,7 +113,7 @@ def _is_behind(settings: Settings) -> bool:
         return True
     newest = warehouse.read("SELECT max(file_id) AS newest FROM lake.files").item()
     try:
-        return bool(Published(settings.published_path).current().facts["newest_file_id"] != newest)
+        return bool(open_published(settings).current().facts["newest_file_id"] != newest)
     except NothingPublished:
         return True
 

@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     home: Path = Field(default=Path(".energy"), description="Folder that holds all state of this installation.")
     sources: Path | None = Field(default=None, description="Folder of your own source declarations (*.yml).")
     landing: str | None = Field(default=None, description="Landing zone, a folder or s3://…; default <home>/landing.")
+    published: str | None = Field(
+        default=None, description="Published generations, a folder or s3://…; default <home>/published."
+    )
     drop_prefixes: dict[str, str] = Field(
         default={"raw/": "appliances", "landing/firehose/": "firehose_sensors", "landing/firehose-errors/": ""},
         description='Source of objects that others put into the bucket, by key prefix, as JSON; "" leaves them alone.',
@@ -96,8 +99,20 @@ class Settings(BaseSettings):
 
     @property
     def published_path(self) -> Path:
-        """Where the Parquet generations that people and programs read are kept."""
-        return self.home_path / "published"
+        """Where the Parquet generations that people and programs read are on this machine; with S3, copies of them."""
+        if self.published is None:
+            return self.home_path / "published"
+        # No bucket has an underscore in its name, so loaded objects are never kept in this folder.
+        return (
+            self.cache_path / "published_copies"
+            if self.published_on_s3
+            else Path(self.published).expanduser().absolute()
+        )
+
+    @property
+    def published_on_s3(self) -> bool:
+        """Whether published generations are in a bucket."""
+        return self.published is not None and self.published.startswith("s3://")
 
     @property
     def reports_path(self) -> Path:

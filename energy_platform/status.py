@@ -10,12 +10,13 @@ from typing import Any
 
 import dagster as dg
 
-from energy_platform.adapters.published import Generation, Published
+from energy_platform.adapters.published import Generation
 from energy_platform.defs.plan import FLOW_TAG
 from energy_platform.domain.errors import UnknownSource
 from energy_platform.domain.flow_plan import monday_of
 from energy_platform.flow import stage_of
 from energy_platform.instance import open_instance
+from energy_platform.serving.published import open_published
 from energy_platform.settings import Settings
 
 # Energy is over the readings in use, corrections counted once; weather has no energy.
@@ -59,7 +60,7 @@ def status(settings: Settings) -> dict[str, Any]:
     Raises:
         NothingPublished: nothing has been run yet.
     """
-    generation = Published(settings.published_path).current()
+    generation = open_published(settings).current()
     return {
         "home": str(settings.home_path),
         "generation": generation.generation_id,
@@ -139,9 +140,7 @@ def backtest_cutoffs(settings: Settings, *, weeks: int, source: str | None) -> t
     Raises:
         UnknownSource: no data of that source has been published.
     """
-    clocks = _rows(
-        Published(settings.published_path).current(), "SELECT source, newest_complete_day FROM features.source_clocks"
-    )
+    clocks = _rows(open_published(settings).current(), "SELECT source, newest_complete_day FROM features.source_clocks")
     chosen = [row["newest_complete_day"] for row in clocks if source in {None, row["source"]}]
     if not chosen:
         raise UnknownSource(source or "", known=[row["source"] for row in clocks])

@@ -65,7 +65,7 @@ def test_the_forecasts_are_scored_on_days_they_had_not_seen(sample_run: tuple[Se
     settings, _ = sample_run
     published = Published(settings.published_path)
     scores = run_query(published, "SELECT model, lead_days, sum(meter_days) AS n FROM forecasts.scores GROUP BY ALL")
-    assert set(scores["model"]) == {"lightgbm", "seasonal_naive"}
+    assert set(scores["model"]) == {"combination", "lightgbm", "seasonal_naive"}
     assert set(scores["lead_days"]) == set(range(1, 8))
     seen = run_query(published, "SELECT count(*) AS n FROM forecasts.meter_days WHERE local_date < cutoff_date").item()
     assert seen == 0

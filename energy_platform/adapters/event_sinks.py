@@ -10,6 +10,7 @@ Addresses: ``kinesis://stream``, ``kafka://topic@host:port``, ``mqtt://host:port
 from __future__ import annotations
 
 import os
+import ssl
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -260,6 +261,10 @@ class MqttSink(_Closing):
         self._client.max_inflight_messages_set(MQTT_IN_FLIGHT)
         try:
             self._client.connect(address.host, address.port, keepalive=30)
+        except ssl.SSLCertVerificationError as error:
+            remedy = "Put the authority that signed it into the file that SSL_CERT_FILE names."
+            problem = f"the broker's certificate is not trusted ({error.verify_message})"
+            raise StreamUnavailable(f"mqtts://{self._where}", problem=problem, remedy=remedy) from None
         except OSError as error:
             raise StreamUnavailable(f"mqtt://{self._where}", problem=str(error), remedy="Is the broker up?") from None
         self._client.loop_start()

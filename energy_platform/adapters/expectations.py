@@ -1,15 +1,21 @@
 """Great Expectations suites, made from the contracts of domain/columns.py.
 
 Belongs here: contract to suite, suite to outcome. Does not belong here: what a column may hold
-(domain/columns.py), which rows are looked at (defs/lake/checks.py). Great Expectations takes 5 s of CPU
-to import, so it is imported when a ``Contracts`` is made, and one is made for all tables.
+(domain/columns.py), which rows are looked at (defs/lake/checks.py). Great Expectations takes 3 to 5 s of CPU
+to import, so it is imported when a ``Contracts`` is made, and one is made for all tables. ``started_early``
+lets a process of its own do that while the caller does something else.
 """
 
 from __future__ import annotations
 
+import logging
+import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
@@ -17,6 +23,8 @@ from energy_platform.domain.columns import Column, Table
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_log = logging.getLogger(__name__)
 
 # Only where pandas keeps the type: a nullable integer becomes a float there, a string an object.
 _PANDAS_TYPES = {
@@ -50,6 +58,13 @@ class ContractOutcome:
     def passed(self) -> bool:
         """Whether all of them hold."""
         return not self.failures
+
+
+class ContractChecker(Protocol):
+    """Holds rows of tables against their contracts."""
+
+    def check(self, table: Table, rows: pd.DataFrame, *, is_whole: bool = True) -> ContractOutcome:
+        """Hold rows of a table against its contract."""
 
 
 class Contracts:
@@ -94,6 +109,99 @@ class Contracts:
             )
         for column in table.columns:
             yield from _column_expectations(expect, column)
+
+
+class ContractsProcess:
+    """``Contracts`` in a process of its own, which takes tables from the moment it has imported what it needs."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-W", "ignore", "-c", f"from {__name__} import serve_contracts; serve_contracts()"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 - our words
+
+    def check(self, table: Table, rows: pd.DataFrame, *, is_whole: bool = True) -> ContractOutcome:
+        """As ``Contracts.check``.
+
+        Raises:
+            EOFError: the process has ended.
+            BrokenPipeError: likewise.
+        """
+        asked, answered = self._process.stdin, self._process.stdout
+        if asked is None or answered is None:
+            raise EOFError
+        pickle.dump((table, rows, is_whole), asked)
+        asked.flush()
+        answer = pickle.load(answered)  # noqa: S301 - from the process started above
+        if isinstance(answer, BaseException):
+            raise answer
+        outcome: ContractOutcome = answer
+        return outcome
+
+    def end(self) -> None:
+        """End the process, busy or not."""
+        self._process.terminate()
+        self._process.communicate()
+
+
+class _EitherWay:
+    """The process while it answers; from the moment it does not, this one."""
+
+    def __init__(self, process: ContractsProcess) -> None:
+        self._checker: ContractChecker = process
+
+    def check(self, table: Table, rows: pd.DataFrame, *, is_whole: bool = True) -> ContractOutcome:
+        """As ``Contracts.check``."""
+        try:
+            return self._checker.check(table, rows, is_whole=is_whole)
+        except (EOFError, BrokenPipeError):
+            _log.warning("the process that checks contracts has ended; checking here")
+            self._checker = Contracts()
+            return self._checker.check(table, rows, is_whole=is_whole)
+
+
+_begun: list[bool] = []
+_early: list[ContractsProcess] = []
+
+
+@contextmanager
+def started_early() -> Iterator[None]:
+    """Start what checks contracts now, for whoever asks ``open_contracts`` within the block.
+
+    Only the first time: a process that comes here again runs for long, and is better off with its own import.
+    """
+    if _begun:
+        yield
+        return
+    _begun.append(True)
+    process = ContractsProcess()
+    _early.append(process)
+    try:
+        yield
+    finally:
+        _early.remove(process)
+        process.end()
+
+
+def open_contracts() -> ContractChecker:
+    """What checks contracts: the process that was started early, or one made here."""
+    return _EitherWay(_early[-1]) if _early else Contracts()
+
+
+def serve_contracts() -> None:
+    """Answer (table, rows, is_whole) from standard input with outcomes on standard output, until it ends."""
+    asked, answered = sys.stdin.buffer, sys.stdout.buffer
+    sys.stdout = sys.stderr  # what libraries print must not get between the answers
+    contracts = Contracts()
+    while True:
+        try:
+            table, rows, is_whole = pickle.load(asked)  # noqa: S301 - from the process that started this one
+        except EOFError:
+            return
+        try:
+            answer: object = contracts.check(table, rows, is_whole=is_whole)
+        except Exception as error:  # noqa: BLE001 - raised where it was asked
+            answer = error
+        pickle.dump(answer, answered)
+        answered.flush()
 
 
 def _column_expectations(expect: Any, column: Column) -> Iterator[Any]:

@@ -124,8 +124,8 @@ class KafkaSource:
         self._flush = flush
 
     def lag(self) -> dict[str, float]:
-        """Messages that the broker has beyond the committed ones, as of the last commit."""
-        return {"messages": float(sum(self._behind.values()))}
+        """Messages that the broker has beyond the committed ones, as of the last commit; partitions that are ours."""
+        return {"messages": float(sum(self._behind.values())), "partitions": float(len(self._assigned))}
 
     def close(self) -> None:
         """Leave the group, so that the others take over at once."""

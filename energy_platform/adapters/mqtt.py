@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 import queue
+import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -28,11 +30,16 @@ SESSION_EXPIRY_SECONDS = 7 * 86_400
 KEEPALIVE_SECONDS = 60
 # mosquitto sends 20 messages before it waits for an acknowledgement, unless max_inflight_messages says more.
 DEFAULT_WINDOW = 20
+_WHO_MAY = "Check user, password, client certificate and the topics that they may read."
 
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """Certificates for TLS; without ``ca`` the system's authorities are trusted."""
+    """Certificates for TLS, PEM files; without ``ca`` the system's authorities are trusted.
+
+    The broker's certificate must be for the name that is connected to. ``certificate`` and ``key`` say who
+    this client is, to a broker that asks for that.
+    """
 
     ca: Path | None = None
     certificate: Path | None = None
@@ -94,7 +101,8 @@ class MqttSource:
         self._closing = threading.Event()
         self._connection = 0
         self._received = 0
-        self._refusal: str | None = None
+        self._is_unanswered = broker.tls is not None
+        self._refusal: StreamUnavailable | None = None
         self._client = self._make_client(capacity)
         self._client.loop_start()
 
@@ -102,11 +110,11 @@ class MqttSource:
         """At most ``limit`` messages; returns with the first ones, or with none after ``seconds``.
 
         Raises:
-            StreamUnavailable: the broker refuses the user or a topic. A broker that is away is waited for.
+            StreamUnavailable: the broker refuses the user or a topic, or cannot prove who it is. A broker that is
+                away is waited for.
         """
         if self._refusal is not None:
-            remedy = "Check user, password, client certificate and the topics that they may read."
-            raise StreamUnavailable(self._name, problem=self._refusal, remedy=remedy)
+            raise self._refusal
         messages: list[Message] = []
         try:
             messages.append(self._queue.get(timeout=max(seconds, 0.001)))
@@ -159,15 +167,13 @@ class MqttSource:
             manual_ack=True,
         )
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
+        client.on_connect_fail = self._on_connect_fail
         client.on_subscribe, client.on_message = self._on_subscribe, self._on_message
         client.reconnect_delay_set(min_delay=1, max_delay=15)
         if broker.username is not None:
             client.username_pw_set(broker.username, broker.password)
         if broker.tls is not None:
-            ca, certificate, key = broker.tls.ca, broker.tls.certificate, broker.tls.key
-            client.tls_set(
-                str(ca) if ca else None, str(certificate) if certificate else None, str(key) if key else None
-            )
+            self._use_certificates(client, broker.tls)
         if is_five:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.SessionExpiryInterval = SESSION_EXPIRY_SECONDS
@@ -177,14 +183,38 @@ class MqttSource:
             client.connect_async(broker.host, broker.port, KEEPALIVE_SECONDS)
         return client
 
+    def _use_certificates(self, client: Client, tls: Tls) -> None:
+        ca, certificate, key = (str(path) if path else None for path in (tls.ca, tls.certificate, tls.key))
+        try:
+            client.tls_set(ca, certificate, key)
+        except (OSError, ValueError) as problem:
+            files = ", ".join(name for name in (ca, certificate, key) if name)
+            remedy = f"They must be PEM: {files}; a client certificate needs its private key."
+            raise StreamUnavailable(
+                self._name, problem=f"the certificates cannot be used ({problem})", remedy=remedy
+            ) from None
+
+    def _refuse(self, problem: str, remedy: str) -> None:
+        self._refusal = StreamUnavailable(self._name, problem=problem, remedy=remedy)
+
     # --- called by the network thread
 
+    def _on_connect_fail(self, _: Client, __: object) -> None:
+        # paho calls this where it has caught the error, and does not hand it over.
+        problem = sys.exception()
+        if isinstance(problem, ssl.SSLCertVerificationError):
+            remedy = "Name the authority that signed it by --ca, and the broker as its certificate does by --host."
+            self._refuse(f"the broker's certificate is not trusted ({problem.verify_message})", remedy)
+        else:
+            logger.warning("%s cannot be reached (%s); trying again", self._name, problem)
+
     def _on_connect(self, client: Client, _: object, __: object, code: Any, ___: object) -> None:
+        self._is_unanswered = False
         if code.is_failure:
             logger.warning("%s refused the connection: %s", self._name, code)
             # "Server unavailable" and the like pass; a wrong password does not.
             if str(code) in {"Not authorized", "Bad user name or password", "Client identifier not valid", "Banned"}:
-                self._refusal = f"the broker refused the connection: {code}"
+                self._refuse(f"the broker refused the connection: {code}", _WHO_MAY)
             return
         logger.info("connected to %s", self._name)
         client.subscribe([(topic, 1) for topic in self._topics])
@@ -192,12 +222,13 @@ class MqttSource:
     def _on_disconnect(self, _: Client, __: object, ___: object, code: Any, ____: object) -> None:
         self._connection += 1
         if not self._closing.is_set():
-            logger.warning("the connection to %s ended (%s); trying again", self._name, code)
+            hint = "; it answered nothing: does it ask for a client certificate?" if self._is_unanswered else ""
+            logger.warning("the connection to %s ended (%s%s); trying again", self._name, code, hint)
 
     def _on_subscribe(self, _: Client, __: object, ___: int, codes: Sequence[Any], ____: object) -> None:
         refused = [topic for topic, code in zip(self._topics, codes, strict=False) if code.is_failure]
         if refused:
-            self._refusal = f"the broker refused the topic {', '.join(refused)}"
+            self._refuse(f"the broker refused the topic {', '.join(refused)}", _WHO_MAY)
 
     def _on_message(self, _: Client, __: object, message: Any) -> None:
         self._received += 1

@@ -1,21 +1,20 @@
 """Published generations: the Parquet tables that people and programs read instead of the warehouse file.
 
-    <root>/current.json                              names the generation to read; swapped in one step
-    <root>/generations/<stamp>-<id>/generation.json  what the generation holds
-    <root>/generations/<stamp>-<id>/<schema>/<table>.parquet
-    <root>/generations/<stamp>-<id>/lake/readings/part-<from>-<to>.parquet
+    <place>/current.json                              names the generation to read; swapped in one step
+    <place>/generations/<stamp>-<id>/generation.json  what the generation holds
+    <place>/generations/<stamp>-<id>/<schema>/<table>.parquet
+    <place>/generations/<stamp>-<id>/lake/readings/part-<from>-<to>.parquet
 
-A generation is written whole under a name nobody reads, then the pointer is swapped. Readers take
-the pointer once and stay in that generation: they meet no lock and never see half a run. Belongs
-here: writing, swapping, pruning, opening. Does not belong here: which tables are published
-(defs/published), what may be asked of them (serving/query.py).
+The place is a folder or a prefix on S3. A generation is written whole under a name nobody reads, then
+the pointer is swapped. Readers take the pointer once and stay in that generation: they meet no lock and
+never see half a run. Belongs here: writing, swapping, pruning, opening. Does not belong here: files and
+objects (published_store.py, published_objects.py), which tables are published (defs/published), what may
+be asked of them (serving/query.py).
 """
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
@@ -28,6 +27,7 @@ import duckdb
 import polars as pl
 
 from energy_platform.adapters.published_parts import Part, ledger_mark, part_sql, plan_parts
+from energy_platform.adapters.published_store import FileMark, FolderStore, GenerationStore
 from energy_platform.domain.columns import FILES, READINGS_TABLE, Table
 from energy_platform.domain.errors import ContractBroken, NothingPublished
 
@@ -43,22 +43,33 @@ class Generation:
     """One complete, immutable set of published tables.
 
     Args:
-        root: its folder.
+        store: where it is kept.
         generation_id: its name.
         created_at_utc: when it was published.
         tables: row counts by ``schema.table``.
         files: Parquet files by ``schema.table``, relative to ``root``.
         facts: what the publisher said of it, such as ``newest_file_id``.
         parts: the file-number ranges that the readings are kept in.
+        marks: size and hash of each file.
     """
 
-    root: Path
+    store: GenerationStore
     generation_id: str
     created_at_utc: datetime
     tables: Mapping[str, int]
     files: Mapping[str, tuple[str, ...]]
     facts: Mapping[str, Any]
     parts: tuple[Part, ...] = ()
+    marks: Mapping[str, FileMark] = field(default_factory=dict)
+
+    @property
+    def root(self) -> Path:
+        """A folder on this disk with its files; from S3 they are fetched when this is first asked for.
+
+        Raises:
+            CloudRefused: S3 does not answer, or the generation has been pruned meanwhile.
+        """
+        return self.store.open(self.generation_id, self.marks)
 
     def connect(self, *, memory_limit: str = "2GiB", threads: int = 0) -> duckdb.DuckDBPyConnection:
         """An in-memory DuckDB with one view a table, named as in the warehouse.
@@ -75,19 +86,35 @@ class Generation:
         }
         if threads:
             config["threads"] = threads
+        root = self.root
         connection = duckdb.connect(":memory:", config=config)
         try:
             connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
             for name, files in self.files.items():
-                paths = ", ".join(_literal(str(self.root / file)) for file in files)
+                paths = ", ".join(_literal(str(root / file)) for file in files)
                 connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name.split('.')[0]}")
                 connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet([{paths}])")
-            connection.execute(f"SET allowed_directories = [{_literal(str(self.root) + '/')}]")
+            connection.execute(f"SET allowed_directories = [{_literal(str(root) + '/')}]")
             connection.execute("SET enable_external_access = false; SET lock_configuration = true")
         except BaseException:
             connection.close()
             raise
         return connection
+
+    @property
+    def marked_parts(self) -> tuple[Part, ...]:
+        """``parts``, or none when it was published before files had marks."""
+        return self.parts if all(part.file in self.marks for part in self.parts) else ()
+
+    def hand_over(self, file: str, generation_id: str) -> FileMark:
+        """Give a generation under way a file of this one; its mark."""
+        self.store.take_over(self.generation_id, generation_id, file)
+        return self.marks[file]
+
+    def files_amiss(self) -> list[str]:
+        """Files that the store does not hold, or not in the size that was published."""
+        held = self.store.sizes(self.generation_id)
+        return sorted(file for file, mark in self.marks.items() if held.get(file) != mark.bytes)
 
     def as_json(self) -> dict[str, Any]:
         """The generation as its manifest and the pointer say it."""
@@ -100,25 +127,26 @@ class Generation:
                 name: {"rows": rows, "files": list(self.files[name])} for name, rows in sorted(self.tables.items())
             },
             "reading_parts": [part.as_json() for part in self.parts],
+            "marks": {file: mark.as_json() for file, mark in sorted(self.marks.items())},
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The folder of generations and its pointer.
+    """The generations of one place, and its pointer.
 
     Args:
-        root: made when missing.
+        place: the store, or the folder of one on this disk.
         keep: how many generations stay; those current within the last ten minutes stay in any case.
     """
 
-    root: Path
+    place: GenerationStore | Path
     keep: int = 3
 
     @property
-    def pointer(self) -> Path:
-        """The file that names the current generation."""
-        return self.root / "current.json"
+    def store(self) -> GenerationStore:
+        """Where the generations are kept."""
+        return FolderStore(self.place) if isinstance(self.place, Path) else self.place
 
     def current(self) -> Generation:
         """The generation to read now.
@@ -126,11 +154,10 @@ class Published:
         Raises:
             NothingPublished: none has been published yet.
         """
-        try:
-            manifest = json.loads(self.pointer.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise NothingPublished(str(self.root)) from None
-        return self._from_json(manifest)
+        pointer = self.store.read_pointer()
+        if pointer is None:
+            raise NothingPublished(self.store.address)
+        return self._from_json(pointer)
 
     def publish(
         self,
@@ -144,7 +171,8 @@ class Published:
 
         A table that the warehouse does not have yet is published without rows, so that readers find
         every table of the contract. Readings are immutable rows: the parts of the generation before
-        are hard-linked and only newer file numbers are written.
+        are taken over and only newer file numbers are written. Other files are taken over when they
+        turn out to be the same.
 
         Args:
             connection: to the warehouse, in one transaction so that all tables are of one moment.
@@ -155,43 +183,34 @@ class Published:
         Raises:
             ContractBroken: a table lacks columns of its contract; the old generation stays current.
         """
-        history = self._history()
-        generations = self.root / "generations"
-        generations.mkdir(parents=True, exist_ok=True)
-        _remove_all_but(generations, {entry["generation_id"] for entry in history})
+        store, pointer = self.store, self.store.read_pointer()
+        history: list[dict[str, str]] = pointer["history"] if pointer else []
+        store.remove_all_but({entry["generation_id"] for entry in history})
+        previous = self._from_json(pointer) if pointer else None
         generation_id = f"{now:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
-        building = generations / f".building-{generation_id}"
-        building.mkdir()
-        writer = _Writer(connection, building, previous=self.current() if history else None)
+        writer = _Writer(connection, store.begin(generation_id), generation_id, previous)
         for table in tables:
             writer.write(table)
+        written = writer.settle()
         generation = Generation(
-            generations / generation_id, generation_id, now, writer.rows, writer.files, dict(facts), writer.parts
+            store, generation_id, now, writer.rows, writer.files, dict(facts), writer.parts, writer.marks
         )
-        _write_json(building / "generation.json", generation.as_json())
-        building.rename(generation.root)
+        store.finish(generation_id, written, generation.as_json())
         kept = _kept([*history, {"generation_id": generation_id, "created_at_utc": now.isoformat()}], self.keep, now)
-        _write_json(self.pointer, generation.as_json() | {"history": kept})
-        _remove_all_but(generations, {entry["generation_id"] for entry in kept})
+        store.swap_pointer(generation.as_json() | {"history": kept})
+        store.remove_all_but({entry["generation_id"] for entry in kept})
         return generation
 
-    def _history(self) -> list[dict[str, str]]:
-        """Generations that readers may still be in, oldest first, as the pointer lists them."""
-        if not self.pointer.exists():
-            return []
-        history: list[dict[str, str]] = json.loads(self.pointer.read_text(encoding="utf-8"))["history"]
-        return history
-
     def _from_json(self, manifest: Mapping[str, Any]) -> Generation:
-        generation_id = manifest["generation_id"]
         return Generation(
-            root=(self.root / "generations" / generation_id).absolute(),
-            generation_id=generation_id,
+            store=self.store,
+            generation_id=manifest["generation_id"],
             created_at_utc=datetime.fromisoformat(manifest["created_at_utc"]),
             tables={name: entry["rows"] for name, entry in manifest["tables"].items()},
             files={name: tuple(entry["files"]) for name, entry in manifest["tables"].items()},
             facts=manifest["facts"],
             parts=tuple(Part(**part) for part in manifest["reading_parts"]),
+            marks={file: FileMark(**mark) for file, mark in manifest.get("marks", {}).items()},
         )
 
 
@@ -201,10 +220,12 @@ class _Writer:
 
     connection: duckdb.DuckDBPyConnection
     folder: Path
+    generation_id: str
     previous: Generation | None
     rows: dict[str, int] = field(default_factory=dict)
     files: dict[str, tuple[str, ...]] = field(default_factory=dict)
     parts: tuple[Part, ...] = ()
+    marks: dict[str, FileMark] = field(default_factory=dict)
 
     def write(self, table: Table) -> None:
         """One table: whole, or as parts when it is the readings."""
@@ -223,16 +244,26 @@ class _Writer:
             self.rows[table.full_name] = self._copy(select, file)
             self.files[table.full_name] = (file,)
 
+    def settle(self) -> list[str]:
+        """Mark what was written and take over what is as it was before; gives the files that are new."""
+        written = [file for files in self.files.values() for file in files if file not in self.marks]
+        self.marks |= {file: FileMark.of(self.folder / file) for file in written}
+        if self.previous is None:
+            return written
+        same = {file for file in written if self.previous.marks.get(file) == self.marks[file]}
+        for file in same:
+            self.previous.hand_over(file, self.generation_id)
+        return [file for file in written if file not in same]
+
     def _write_readings(self) -> None:
-        """Readings as parts by file number; unchanged parts are linked, not written."""
+        """Readings as parts by file number; unchanged parts are taken over, not written."""
         name = READINGS_TABLE.full_name
         (self.folder / name.replace(".", "/")).mkdir()
-        before = () if self.previous is None else self.previous.parts
-        links = {} if self.previous is None else {part: self.previous.root / part.file for part in before}
+        before = () if self.previous is None else self.previous.marked_parts
         counts = dict(self.connection.execute(f"SELECT file_id, count(*) FROM {name} GROUP BY file_id").fetchall())
         keep, ranges = plan_parts(before, counts, lambda first, last: ledger_mark(self.connection, first, last))
-        for part in keep:
-            _link(links[part], self.folder / part.file)
+        if self.previous is not None:
+            self.marks |= {part.file: self.previous.hand_over(part.file, self.generation_id) for part in keep}
         written = [Part(first, last, 0, ledger_mark(self.connection, first, last)) for first, last in ranges]
         written = [
             Part(part.first, part.last, self._copy(part_sql(part), part.file), part.ledger_mark) for part in written
@@ -268,31 +299,6 @@ def _kept(history: Sequence[dict[str, str]], keep: int, now: datetime) -> list[d
     successors = [datetime.fromisoformat(entry["created_at_utc"]) for entry in history[1:]]
     old = len(history) - keep
     return [entry for number, entry in enumerate(history) if number >= old or now - successors[number] < GRACE]
-
-
-def _remove_all_but(folder: Path, names: set[str]) -> None:
-    """Delete pruned generations and what an interrupted publish left behind."""
-    for entry in folder.iterdir():
-        if entry.name not in names:
-            shutil.rmtree(entry)
-
-
-def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write beside, flush to disk, then replace: a crash leaves the old file or the new one."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(value, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def _link(source: Path, target: Path) -> None:
-    """Hard-link, or copy where the file system cannot link."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 def _literal(text: str) -> str:

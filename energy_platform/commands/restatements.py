@@ -20,9 +20,9 @@ def restatements(
     as_json: Annotated[bool, typer.Option("--json", help="Grouped by site-day, as JSON.")] = False,
 ) -> None:
     """List restated meter-days: before → after, because of which file, known since when."""
-    from energy_platform.adapters.published import Published
+    from energy_platform.serving.published import open_published
 
-    with Published(get_settings().published_path).current().connect() as connection:
+    with open_published(get_settings()).current().connect() as connection:
         found = [Restatement(*row) for row in connection.execute(RESTATEMENTS_SQL).fetchall()]
     if since_utc is not None and since_utc.tzinfo is not None:
         since_utc = since_utc.astimezone(UTC).replace(tzinfo=None)

@@ -6,10 +6,10 @@ from typing import Any
 
 import polars as pl
 
-from energy_platform.adapters.published import Published
 from energy_platform.commands.output import console, print_table
 from energy_platform.domain.forecasting.metrics import leaderboard
 from energy_platform.flow import FlowRun
+from energy_platform.serving.published import open_published
 from energy_platform.serving.query import run_query
 from energy_platform.settings import Settings
 from energy_platform.status import status
@@ -91,7 +91,7 @@ def print_status(found: dict[str, Any]) -> None:
 
 def print_leaderboard(settings: Settings, *, cutoffs: Sequence[date], source: str | None) -> None:
     """Scores by model and lead time over exactly the cutoffs of a backtest."""
-    scores = run_query(Published(settings.published_path), "SELECT * FROM forecasts.scores")
+    scores = run_query(open_published(settings), "SELECT * FROM forecasts.scores")
     chosen = scores.filter(
         pl.col("cutoff_date").is_in(list(cutoffs)), pl.lit(source is None) | (pl.col("source") == (source or ""))
     )

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from energy_platform.adapters.published import Published
 from energy_platform.defs.failures import step_error_text
 from energy_platform.defs.partitions import daily_cutoffs, weekly_cutoffs
 from energy_platform.defs.plan import FLOW_TAG, due_plan, range_tags
+from energy_platform.serving.published import open_published
 from energy_platform.settings import get_settings
 
 # Quiet on the command line: the event log keeps everything, the terminal shows the summary.
@@ -22,7 +22,9 @@ PRIORITY = "dagster/priority"
 
 intake_selection = dg.AssetSelection.groups("landing", "lake", "staging", "intermediate", "marts", "features")
 train_selection = dg.AssetSelection.groups("models")
-forecast_selection = dg.AssetSelection.assets(["forecasts", "meter_days"])
+forecast_selection = dg.AssetSelection.assets(
+    *(["forecasts", name] for name in ("meter_days", "not_issued", "drivers"))
+)
 publish_selection = dg.AssetSelection.groups("forecasts", "anomalies", "published", "reports") - forecast_selection
 
 intake = dg.define_asset_job("intake", intake_selection, description="New files: landing, lake, marts, features.")
@@ -61,7 +63,7 @@ def continue_flow(context: dg.RunStatusSensorContext) -> Iterator[dg.RunRequest]
     All are requested at once; the queue runs one at a time, higher priority first.
     """
     settings = get_settings()
-    plan = due_plan(context.instance, Published(settings.published_path), weeks=settings.lookback_weeks)
+    plan = due_plan(context.instance, open_published(settings), weeks=settings.lookback_weeks)
     origin = context.dagster_run.run_id
     flow = {FLOW_TAG: origin}
     for first, last in plan.weekly_runs:

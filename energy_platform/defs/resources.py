@@ -15,6 +15,7 @@ from energy_platform.adapters.object_landing import ObjectLanding, ObjectPlace
 from energy_platform.adapters.published import Published
 from energy_platform.adapters.registry import Registry
 from energy_platform.adapters.warehouse import Warehouse
+from energy_platform.serving.published import open_published
 from energy_platform.settings import Settings, get_settings
 
 
@@ -37,7 +38,7 @@ def registry_resource(_: dg.InitResourceContext) -> Registry:
 
 def published_resource(_: dg.InitResourceContext) -> Published:
     """The Parquet generations below ``ENERGY_HOME``."""
-    return Published(get_settings().published_path)
+    return open_published(get_settings())
 
 
 def open_landing(settings: Settings) -> LandingZone:

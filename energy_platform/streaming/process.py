@@ -3,8 +3,9 @@
 Belongs here: the order of these steps, when a batch is closed, what happens when the disk refuses.
 Does not belong here: brokers (adapters/), the shape of events (domain/events), rules (domain/alerts).
 
-One thread does it all. While a batch is being landed nothing is consumed, so the broker's flow
-control is the back-pressure and memory holds at most one batch and what the client prefetches.
+One thread consumes and validates; another waits for the disk, which takes as long. While a batch is being
+landed the next one is filled and validated, and no third is begun: so the broker's flow control is the
+back-pressure, and memory holds at most two batches and what the client prefetches.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from energy_platform.adapters.landing_batches import BatchName, LandingBatches
+from energy_platform.adapters.landing_batches import BatchName, Landed, LandingBatches
 from energy_platform.domain.events import EventBatch, Message, parse_events
 from energy_platform.streaming.source import StreamSource
 
@@ -27,7 +29,8 @@ Hook = Callable[[EventBatch], None]
 MAX_BATCH_BYTES = 32 * 1024 * 1024
 # How long one wait for messages may last, so that a request to stop is seen soon.
 POLL_SECONDS = 0.2
-# With a full window nothing more can come before an acknowledgement; a gap this long shows it.
+# With a full window nothing more can come before an acknowledgement; a gap this long shows it. So long may
+# a batch wait for its acknowledgement, too, after it is landed.
 WINDOW_GAP_SECONDS = 0.005
 RETRY_SECONDS = (0.5, 1, 2, 5, 10, 30)
 
@@ -40,9 +43,26 @@ class BatchLimits:
     seconds: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Validated:
+    """Messages of one partition and what validation made of them."""
+
+    messages: Sequence[Message]
+    received_at_utc: datetime
+    batch: EventBatch
+
+
+@dataclass(frozen=True, slots=True)
+class _Unacknowledged:
+    """A batch that is being landed."""
+
+    messages: Sequence[Message]
+    landed: Future[list[Landed]]
+
+
 @dataclass(slots=True)
 class StreamState:
-    """What the health endpoint tells; written by the loop only."""
+    """What the health endpoint tells; written by the loop, ``problem`` by the thread that lands."""
 
     started_at_utc: datetime
     messages: int = 0
@@ -104,9 +124,11 @@ class StreamProcess:
         self._name, self._source, self._landing, self._now = name, source, landing, now
         self._limits, self._hooks = limits or BatchLimits(), tuple(hooks)
         self._held: list[Message] = []
+        self._landing_now: _Unacknowledged | None = None
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="landing")
         self._stop = threading.Event()
         self.state = StreamState(started_at_utc=now())
-        source.on_revoked(self._flush)
+        source.on_revoked(self._flush_and_wait)
 
     def stop(self) -> None:
         """Ask the loop to land what it holds and to end; safe from a signal handler."""
@@ -124,8 +146,14 @@ class StreamProcess:
             while not self._stop.is_set():
                 self._fill()
                 self._flush()
+            self._settle()
+        except BaseException:
+            # Behind a batch that is not landed nothing may be acknowledged, and `close` asks for a last flush.
+            self._held = []
+            raise
         finally:
             self._source.close()
+            self._writer.shutdown()
         return self.state
 
     def _fill(self) -> None:
@@ -136,8 +164,11 @@ class StreamProcess:
             left = POLL_SECONDS if deadline is None else min(POLL_SECONDS, deadline - time.monotonic())
             if left <= 0:
                 return
-            window_full = self._source.window is not None and len(self._held) >= self._source.window
-            wait = min(left, WINDOW_GAP_SECONDS) if window_full else left
+            if self._landing_now is not None and self._landing_now.landed.done():
+                self._settle()
+            under_way = 0 if self._landing_now is None else len(self._landing_now.messages)
+            window_full = self._source.window is not None and len(self._held) + under_way >= self._source.window
+            wait = min(left, WINDOW_GAP_SECONDS) if window_full or under_way else left
             fresh = self._source.poll(self._limits.messages - len(self._held), wait)
             if fresh and deadline is None:
                 deadline = time.monotonic() + self._limits.seconds
@@ -149,19 +180,38 @@ class StreamProcess:
                     return
 
     def _flush(self) -> None:
-        """Land what is held, one file a partition and shape, then acknowledge all of it."""
-        if not self._held:
-            return
-        for partition in dict.fromkeys(message.partition for message in self._held):
-            self._land([message for message in self._held if message.partition == partition])
-        self._source.acknowledge(self._held)
-        self.state.messages += len(self._held)
-        self.state.batches += 1
-        self.state.newest_message_utc = max(message.arrived_at_utc for message in self._held)
-        self.state.lag = self._source.lag()
-        self._held = []
+        """Validate what is held and begin to land it, when the batch before it is landed and acknowledged."""
+        messages, self._held = self._held, []
+        partitions = dict.fromkeys([message.partition for message in messages])
+        alone = len(partitions) == 1
+        validated = [
+            self._validate(messages if alone else [each for each in messages if each.partition == partition])
+            for partition in partitions
+        ]
+        self._settle()
+        if messages:
+            self._landing_now = _Unacknowledged(messages, self._writer.submit(self._land_all, validated))
 
-    def _land(self, messages: Sequence[Message]) -> None:
+    def _flush_and_wait(self) -> None:
+        self._flush()
+        self._settle()
+
+    def _settle(self) -> None:
+        """Wait until the batch under way is landed, then acknowledge all of it."""
+        if self._landing_now is None:
+            return
+        batch, self._landing_now = self._landing_now, None
+        for landed in batch.landed.result():
+            self.state.accepted += landed.accepted
+            self.state.rejected += landed.rejected
+            self.state.files += len(landed.files)
+        self._source.acknowledge(batch.messages)
+        self.state.messages += len(batch.messages)
+        self.state.batches += 1
+        self.state.newest_message_utc = max([message.arrived_at_utc for message in batch.messages])
+        self.state.lag = self._source.lag()
+
+    def _validate(self, messages: Sequence[Message]) -> _Validated:
         received_at_utc = self._now()
         batch = parse_events(
             [message.payload for message in messages],
@@ -175,6 +225,14 @@ class StreamProcess:
             except Exception:
                 self.state.hook_errors += 1
                 logger.exception("%s: a hook failed; the batch is landed all the same", self._name)
+        return _Validated(messages, received_at_utc, batch)
+
+    def _land_all(self, batches: Sequence[_Validated]) -> list[Landed]:
+        """Land one file a partition and shape; in the thread that writes."""
+        return [self._land(batch) for batch in batches]
+
+    def _land(self, validated: _Validated) -> Landed:
+        messages = validated.messages
         name = BatchName(self._name, messages[0].partition, messages[0].offset, messages[-1].offset)
 
         def where(index: int) -> dict[str, str]:
@@ -186,7 +244,11 @@ class StreamProcess:
         while True:
             try:
                 landed = self._landing.land(
-                    batch, name, received_at_utc=received_at_utc, raw=lambda at: messages[at].payload, where=where
+                    validated.batch,
+                    name,
+                    received_at_utc=validated.received_at_utc,
+                    raw=lambda at: messages[at].payload,
+                    where=where,
                 )
             except OSError as problem:
                 self.state.problem = f"landing failed: {problem}"
@@ -195,8 +257,5 @@ class StreamProcess:
                     raise
                 attempt += 1
                 continue
-            break
-        self.state.problem = None
-        self.state.accepted += landed.accepted
-        self.state.rejected += landed.rejected
-        self.state.files += len(landed.files)
+            self.state.problem = None
+            return landed

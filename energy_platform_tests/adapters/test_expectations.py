@@ -3,7 +3,8 @@ from datetime import datetime
 import pandas as pd
 import pytest
 
-from energy_platform.adapters.expectations import Contracts
+from energy_platform.adapters import expectations
+from energy_platform.adapters.expectations import Contracts, open_contracts, started_early
 from energy_platform.domain.columns import READINGS_TABLE
 
 GOOD = {
@@ -54,3 +55,27 @@ def test_a_missing_column_is_found(contracts: Contracts) -> None:
 
 def test_an_empty_table_passes_when_its_columns_are_right(contracts: Contracts) -> None:
     assert contracts.check(READINGS_TABLE, pd.DataFrame(GOOD).head(0)).passed
+
+
+def test_a_process_of_its_own_finds_what_this_one_finds_and_its_end_stops_nothing(
+    contracts: Contracts, monkeypatch
+) -> None:
+    monkeypatch.setattr(expectations, "_begun", [])
+    wrong = pd.DataFrame(GOOD | {"quality": ["measured", "guessed"]})
+    expected = contracts.check(READINGS_TABLE, wrong)
+    assert not expected.passed
+    with started_early():
+        elsewhere = open_contracts()
+        assert not isinstance(elsewhere, Contracts)
+        assert elsewhere.check(READINGS_TABLE, wrong) == expected
+        with pytest.raises(AttributeError):
+            elsewhere.check("not a table", wrong)
+        expectations._early[0]._process.kill()
+        assert elsewhere.check(READINGS_TABLE, wrong) == expected
+    assert isinstance(open_contracts(), Contracts)
+
+
+def test_the_second_time_there_is_no_other_process(monkeypatch) -> None:
+    monkeypatch.setattr(expectations, "_begun", [True])
+    with started_early():
+        assert isinstance(open_contracts(), Contracts)

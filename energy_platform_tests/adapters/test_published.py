@@ -25,6 +25,10 @@ NOW = datetime(2026, 3, 4, 5, 30)
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Warehouse:
+    return new_warehouse(tmp_path)
+
+
+def new_warehouse(tmp_path: Path) -> Warehouse:
     warehouse = Warehouse(tmp_path / "w.duckdb", threads=1)
     warehouse.ensure_tables(TABLES)
     with warehouse.connect() as connection:
@@ -53,7 +57,7 @@ def publish(published: Published, warehouse: Warehouse, now: datetime = NOW, tab
 
 
 def folders(published: Published) -> set[str]:
-    return {entry.name for entry in (published.root / "generations").iterdir()}
+    return {entry.name for entry in (published.place / "generations").iterdir()}
 
 
 def test_before_anything_is_published_the_reader_is_told_what_to_do(tmp_path: Path) -> None:
@@ -116,7 +120,7 @@ def test_the_debris_of_an_interrupted_publish_is_removed_by_the_next(
     monkeypatch.undo()
     assert published.current().generation_id == before.generation_id
     assert len(folders(published)) == 2
-    (published.root / "generations" / ".building-half").mkdir()
+    (published.place / "generations" / ".building-half").mkdir()
     after = publish(published, warehouse)
     assert folders(published) == {before.generation_id, after.generation_id}
 
@@ -264,7 +268,7 @@ def test_the_pointer_says_what_there_is(tmp_path: Path, warehouse: Warehouse) ->
     load_file(warehouse, 1, 3)
     published = Published(tmp_path / "published")
     generation = publish(published, warehouse)
-    pointer = json.loads((published.root / "current.json").read_text())
+    pointer = json.loads((published.place / "current.json").read_text())
     assert pointer["generation_id"] == generation.generation_id
     assert pointer["newest_file_id"] == 1
     assert pointer["tables"]["lake.readings"]["rows"] == 3

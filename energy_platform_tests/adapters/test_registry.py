@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from energy_platform.adapters.registry import Registry, RunRecord, git_commit
+from energy_platform.adapters.registry import Formula, Registry, RunRecord, VersionNotFound, git_commit
+from energy_platform.domain.errors import FeaturesChanged
 
 NAME = "meter-day-test"
 
@@ -93,3 +94,134 @@ def test_a_run_without_a_model_is_logged_beside_the_others(registry: Registry) -
 
 def test_the_commit_is_unknown_outside_of_a_work_tree(tmp_path: Path) -> None:
     assert git_commit(tmp_path) == "unknown"
+
+
+def test_a_training_is_a_parent_run_with_a_table_and_a_chart_and_its_forecasters_are_children(
+    registry: Registry, booster, data: np.ndarray
+) -> None:
+    import mlflow
+
+    leaderboard = {"model": ["test", "naive"], "mae_kwh": [1.5, 2.0]}
+    parent = registry.log_run(
+        RunRecord(name="training 2013-07-01"), tables={"leaderboard": leaderboard}, files={"leaderboard.svg": b"<svg/>"}
+    )
+    child = registry.log_run(RunRecord(name="naive", metrics={"mae_kwh": 2.0}, parent_run_id=parent))
+    record = RunRecord(
+        name="test", metrics={"mae_kwh": 1.5, "skill": 0.25}, tags={"cutoff": "2013-07-01"}, parent_run_id=parent
+    )
+    run_id, version = registry.log_model(
+        "meter-day-children", booster, record, example=data[:3], metadata={}, description="it won"
+    )
+    client = mlflow.MlflowClient(registry.tracking_uri)
+    assert {file.path for file in client.list_artifacts(parent)} == {"leaderboard.json", "leaderboard.svg"}
+    experiment = client.get_run(parent).info.experiment_id
+    found = client.search_runs([experiment], f"tags.mlflow.parentRunId = '{parent}'")
+    assert {run.info.run_id for run in found} == {child, run_id}
+    assert {frozenset(run.data.metrics) & {"mae_kwh"} for run in found} == {frozenset({"mae_kwh"})}
+    assert registry.version("meter-day-children", version).metrics == {"mae_kwh": 1.5, "skill": 0.25}
+
+
+def test_a_formula_comes_back_with_its_files_and_runs_without_pickle(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+    import pandas as pd
+
+    formula = Formula(["lightgbm_kwh", "ridge_kwh"], [0.75, 0.25], intercept=1.0, fill=[4.0, 8.0])
+    record = RunRecord(name="combination", tags={"cutoff": "2013-07-01", "feature_hash": "abc", "model": "combination"})
+    _, version = registry.log_formula(
+        "meter-day-formula",
+        formula,
+        record,
+        files={"lightgbm.txt": "tree"},
+        metadata={"bands": "{}"},
+        description="new",
+    )
+    loaded = registry.load_files("meter-day-formula", version)
+    assert loaded.files["lightgbm.txt"] == "tree"
+    assert Formula.from_json(loaded.files["formula.json"]) == formula
+    assert loaded.metadata["bands"] == "{}"
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    model = mlflow.pyfunc.load_model(f"models:/meter-day-formula/{version}")
+    rows = pd.DataFrame({"lightgbm_kwh": [4.0, None, -90.0], "ridge_kwh": [8.0, 8.0, 0.0]})
+    assert model.predict(rows).tolist() == [6.0, 6.0, 0.0]
+    folder = Path(mlflow.artifacts.download_artifacts(f"models:/meter-day-formula/{version}"))
+    assert not list(folder.rglob("*.pkl"))
+    assert registry.version("meter-day-formula", version).forecaster == "combination"
+
+
+def named(registry: Registry, name: str, booster, data: np.ndarray, count: int) -> list[str]:
+    """Versions of one model, one a week, each trained on features ``hash-<number>``."""
+    made = []
+    for number in range(count):
+        record = RunRecord(
+            name=name,
+            metrics={"mae_kwh": 2.0 - number / 10},
+            tags={"cutoff": f"2013-07-{1 + 7 * number:02d}", "feature_hash": f"hash-{number}", "model": "lightgbm"},
+        )
+        made.append(
+            registry.log_model(name, booster, record, example=data[:3], metadata={}, description=f"week {number}")[1]
+        )
+    return made
+
+
+def test_the_registry_tells_who_is_champion_why_and_who_was_before(
+    registry: Registry, booster, data: np.ndarray
+) -> None:
+    import mlflow
+
+    name = "meter-day-story"
+    first, second, third = named(registry, name, booster, data, 3)
+    assert registry.promote(name, first, cutoff=date(2013, 7, 1), reason="it beat naive")
+    assert registry.promote(name, third, cutoff=date(2013, 7, 15), reason="it beat the first", forecaster="combination")
+    rows = registry.versions(name)
+    assert [(row.version, row.is_champion) for row in rows] == [(third, True), (second, False), (first, False)]
+    assert rows[0].reason == "it beat the first"
+    assert rows[1].reason == "week 1"
+    assert (rows[0].cutoff, rows[0].forecaster, rows[0].metrics) == (date(2013, 7, 15), "combination", {"mae_kwh": 1.8})
+    client = mlflow.MlflowClient(registry.tracking_uri, registry.tracking_uri)
+    assert client.get_model_version(name, third).tags["champion_before"] == first
+    assert "it beat the first" in client.get_registered_model(name).description
+
+
+def test_going_back_goes_to_the_champion_before_and_at_last_to_naive(
+    registry: Registry, booster, data: np.ndarray
+) -> None:
+    name = "meter-day-back"
+    first, second, third = named(registry, name, booster, data, 3)
+    for number, version in enumerate((first, second, third)):
+        registry.promote(name, version, cutoff=date(2013, 7, 1 + 7 * number), reason="better")
+    assert registry.rollback(name, reason="looks odd") == (third, second)
+    assert registry.version(name, third).reason == "looks odd"
+    assert registry.rollback(name, reason="still odd") == (second, first)
+    assert registry.rollback(name, reason="odder") == (first, None)
+    assert registry.champion_cutoff(name) is None
+    assert registry.rollback(name, reason="it was fine") == (None, first)
+    with pytest.raises(VersionNotFound, match="no champion"):
+        registry.rollback("nobody", reason="why not")
+
+
+def test_a_champion_with_other_features_is_refused(registry: Registry, booster, data: np.ndarray) -> None:
+    name = "meter-day-features"
+    first, second = named(registry, name, booster, data, 2)
+    with pytest.raises(FeaturesChanged, match="hash-0"):
+        registry.promote(name, first, cutoff=date(2013, 7, 1), feature_hash="hash-1")
+    assert registry.champion_cutoff(name) is None
+    registry.promote(name, first, cutoff=date(2013, 7, 1))
+    registry.promote(name, second, cutoff=date(2013, 7, 8), feature_hash="hash-1")
+    with pytest.raises(FeaturesChanged):
+        registry.rollback(name, reason="odd", feature_hash="hash-1")
+    assert registry.champion_cutoff(name) == date(2013, 7, 8)
+
+
+def test_a_champion_steps_down_but_not_for_an_older_cutoff(registry: Registry, booster, data: np.ndarray) -> None:
+    name = "meter-day-down"
+    first, second = named(registry, name, booster, data, 2)
+    registry.promote(name, second, cutoff=date(2013, 7, 8))
+    assert not registry.demote(name, cutoff=date(2013, 7, 1), reason="old news")
+    assert registry.promote(name, first, cutoff=date(2013, 7, 1), force=True)
+    assert registry.demote(name, cutoff=date(2013, 7, 15), reason="no skill over naive")
+    assert registry.champion_cutoff(name) is None
+    assert not registry.demote(name, cutoff=date(2013, 7, 22), reason="again")
+    with pytest.raises(VersionNotFound, match="no version 99"):
+        registry.promote(name, "99", cutoff=date(2013, 7, 15))

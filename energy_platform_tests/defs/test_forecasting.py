@@ -18,9 +18,9 @@ from energy_platform.defs.forecasts import checks as forecast_checks
 from energy_platform.defs.forecasts import scores
 from energy_platform.defs.models import assets as models
 from energy_platform.defs.models import checks as model_checks
-from energy_platform.domain.columns import FEATURES_METER_DAYS
-from energy_platform.domain.errors import FeaturesChanged
-from energy_platform.domain.forecasting import lightgbm
+from energy_platform.domain.columns import FEATURES_METER_DAYS, PROMOTIONS
+from energy_platform.domain.forecasting.bundle import REGISTERED_MODEL
+from energy_platform.domain.forecasting.forecasters import FORECASTERS, lightgbm
 from energy_platform.domain.forecasting.metrics import leaderboard
 from energy_platform.settings import Settings
 from energy_platform_tests.day_builders import correct, make_days, make_warehouse, make_weather, put_days
@@ -105,26 +105,46 @@ def test_a_range_of_weeks_gives_one_decision_a_week_with_its_provenance(flow: Fl
     assert decisions["is_champion"].all()
     version = decisions.row(-1, named=True)
     client = mlflow.MlflowClient(flow.registry.tracking_uri, flow.registry.tracking_uri)
-    told = client.get_model_version_by_alias(lightgbm.REGISTERED_MODEL, "champion")
+    told = client.get_model_version_by_alias(REGISTERED_MODEL, "champion")
     assert str(told.version) == version["model_version"]
     assert told.tags["cutoff"] == WEEKS[-1]
-    assert {"feature_hash", "newest_available_at_utc", "git_commit", "seed", "baseline_run_id"} <= set(told.tags)
-    runs = client.search_runs([client.get_run(version["mlflow_run_id"]).info.experiment_id])
-    assert len(runs) == 2 * len(WEEKS)
-    assert all("mae_kwh" in run.data.metrics for run in runs)
+    assert {"feature_hash", "newest_available_at_utc", "git_commit", "seed", "model"} <= set(told.tags)
+    run = client.get_run(version["mlflow_run_id"])
+    parent = run.data.tags["mlflow.parentRunId"]
+    children = client.search_runs([run.info.experiment_id], f"tags.mlflow.parentRunId = '{parent}'")
+    assert {child.data.tags["model"] for child in children} == {*FORECASTERS, "combination"}
+    assert all("mae_kwh" in child.data.metrics for child in children)
+    assert {"leaderboard.json", "leaderboard.png"} <= {file.path for file in client.list_artifacts(parent)}
 
 
-def test_a_range_of_days_gives_both_models_for_each_day_with_one_issued(flow: Flow) -> None:
+def test_every_forecaster_is_backtested_each_week_and_the_heavy_ones_once_a_run(flow: Flow) -> None:
+    rows = flow.warehouse.read("SELECT DISTINCT cutoff_date, model, is_sample FROM models.backtests")
+    by_week = {week: rows.filter(pl.col("cutoff_date") == date.fromisoformat(week)) for week in WEEKS}
+    heavy = {name for name, one in FORECASTERS.items() if one.is_heavy}
+    assert set(by_week[WEEKS[0]]["model"]) == {*FORECASTERS, "combination"} - heavy
+    assert set(by_week[WEEKS[1]].filter("is_sample")["model"]) == heavy
+    assert flow.warehouse.read("SELECT count(*) FROM models.residuals").item() == 4 * len(WEEKS)
+
+
+def test_a_range_of_days_gives_every_model_for_each_day_with_one_issued(flow: Flow) -> None:
     rows = flow.warehouse.read("SELECT * FROM forecasts.meter_days")
     assert rows["cutoff_date"].n_unique() == 4
-    assert rows.height == 4 * 2 * 4 * 7
-    assert set(rows.filter("is_issued")["model"]) == {"lightgbm"}
+    assert rows.height == 4 * 3 * 4 * 7
+    champion = flow.warehouse.read("SELECT model FROM models.decisions ORDER BY cutoff_date DESC LIMIT 1").item()
+    assert set(rows.filter("is_issued")["model"]) == {champion}
+    assert not rows["is_fallback"].any()
     assert (rows["issued_at_utc"] > datetime(2024, 1, 1)).all()
+
+
+def test_what_moved_each_forecast_is_kept(flow: Flow) -> None:
+    drivers = flow.warehouse.read("SELECT * FROM forecasts.drivers")
+    assert drivers.height == 4 * 4 * 7 * 3
+    assert flow.warehouse.read("SELECT count(*) FROM forecasts.not_issued").item() == 0
 
 
 def test_the_leaderboard_shows_the_model_ahead_of_the_baseline_at_every_lead(flow: Flow) -> None:
     board = leaderboard(flow.warehouse.read("SELECT * FROM forecasts.scores"))
-    assert board.height == 2 * 7
+    assert board.height == 3 * 7
     model = board.filter(pl.col("model") == "lightgbm")
     assert model["lead_days"].to_list() == list(range(1, 8))
     assert (leaderboard(flow.warehouse.read("SELECT * FROM forecasts.scores"), by=("model",))["skill"] >= 0).all()
@@ -187,16 +207,20 @@ def test_forecasts_are_issued_without_any_decision(tmp_path: Path) -> None:
     assert "no model has been trained" in flow.issued(CUTOFF)["reason"][0]
 
 
-def test_a_model_of_other_features_is_refused(flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_champion_of_other_features_is_refused_and_naive_stands_in(
+    flow: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(lightgbm, "feature_hash", lambda: "features of tomorrow")
     decisions = flow.warehouse.read("SELECT * FROM models.decisions")
-    with pytest.raises(FeaturesChanged, match="Train a new model"):
-        forecasts.Choices(flow.registry, decisions).at(CUTOFF)
+    choice = forecasts.Choices(flow.registry, decisions, pl.DataFrame(schema=PROMOTIONS.polars_schema)).at(CUTOFF)
+    assert choice.is_refused
+    assert choice.model is None
+    assert "Train a new model" in choice.reason
 
 
 def test_the_newest_decision_up_to_a_cutoff_is_used_and_loaded_once(flow: Flow) -> None:
     decisions = flow.warehouse.read("SELECT * FROM models.decisions ORDER BY cutoff_date")
-    choices = forecasts.Choices(flow.registry, decisions)
+    choices = forecasts.Choices(flow.registry, decisions, pl.DataFrame(schema=PROMOTIONS.polars_schema))
     assert choices.at(date(2013, 7, 28)) is None
     assert choices.at(date(2013, 8, 4)).model.version == decisions["model_version"][0]
     assert choices.at(date(2013, 8, 9)).model is choices.at(CUTOFF).model

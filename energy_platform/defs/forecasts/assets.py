@@ -1,9 +1,9 @@
-"""forecasts/meter_days: the next seven days of every active meter, from both models, one of them issued.
+"""forecasts/meter_days: the next seven days of every active meter, from every model, one of them issued.
 
 Belongs here: reading, calling, writing. Which model is issued and how: domain/forecasting/issuing.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
 import dagster as dg
@@ -11,19 +11,32 @@ import duckdb
 import polars as pl
 
 from energy_platform.adapters.known_features import known_features
-from energy_platform.adapters.registry import FEATURE_HASH_TAG, Registry
+from energy_platform.adapters.registry import Registry
 from energy_platform.adapters.warehouse import Warehouse
 from energy_platform.defs.metadata import markdown_table, row_count, table_spec
 from energy_platform.defs.partitions import daily_cutoffs
-from energy_platform.domain.columns import DECISIONS, FEATURES_METER_DAYS, FORECASTS
-from energy_platform.domain.forecasting import lightgbm
-from energy_platform.domain.forecasting.intervals import ResidualBands
+from energy_platform.domain.columns import (
+    DECISIONS,
+    DRIVERS,
+    FEATURES_METER_DAYS,
+    FORECASTS,
+    NOT_ISSUED,
+    PROMOTIONS,
+    Table,
+)
+from energy_platform.domain.errors import FeaturesChanged
+from energy_platform.domain.forecasting.bundle import REGISTERED_MODEL, Bundle
+from energy_platform.domain.forecasting.history import DaySeries, known_series_sql
 from energy_platform.domain.forecasting.issuing import Choice, TrainedModel, issue
 from energy_platform.domain.forecasting.rows import backtest_days, design, issue_rows_sql
 
 KEY = dg.AssetKey([FORECASTS.schema, FORECASTS.name])
 # A day's forecast uses the newest weekly decision; older weeks need not be there.
 WEEK_OF_DAY = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
+_DEPS = [
+    [FEATURES_METER_DAYS.schema, FEATURES_METER_DAYS.name],
+    dg.AssetDep([DECISIONS.schema, DECISIONS.name], partition_mapping=WEEK_OF_DAY),
+]
 
 
 @dg.multi_asset(
@@ -33,11 +46,20 @@ WEEK_OF_DAY = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partition
             FORECASTS,
             description="Every active meter's energy for the seven days from the cutoff on, with P10 and P90.",
             kinds={"lightgbm", "duckdb"},
-            deps=[
-                [FEATURES_METER_DAYS.schema, FEATURES_METER_DAYS.name],
-                dg.AssetDep([DECISIONS.schema, DECISIONS.name], partition_mapping=WEEK_OF_DAY),
-            ],
-        )
+            deps=_DEPS,
+        ),
+        table_spec(
+            NOT_ISSUED,
+            description="Meters that have been silent for two weeks on the clock of their source, and why.",
+            kinds={"duckdb"},
+            deps=_DEPS,
+        ),
+        table_spec(
+            DRIVERS,
+            description="What moved each forecast most, of the meters that leave their weekly pattern most.",
+            kinds={"lightgbm"},
+            deps=_DEPS,
+        ),
     ],
     partitions_def=daily_cutoffs,
     backfill_policy=dg.BackfillPolicy.single_run(),
@@ -45,28 +67,39 @@ WEEK_OF_DAY = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partition
 )
 def forecasts_meter_days(
     context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], registry: dg.ResourceParam[Registry]
-) -> dg.MaterializeResult[None]:
+) -> Iterator[dg.MaterializeResult[None]]:
     """Issue at every cutoff of the run; each knows only the days before it."""
     cutoffs = [date.fromisoformat(key) for key in context.partition_keys]
-    choices = Choices(registry, warehouse.read(f"SELECT * FROM {DECISIONS.full_name} WHERE model = ?", [lightgbm.NAME]))
+    warehouse.ensure_tables([PROMOTIONS])
+    decisions, audit = (warehouse.read(f"SELECT * FROM {table.full_name}") for table in (DECISIONS, PROMOTIONS))
+    choices = Choices(registry, decisions, audit)
     issued = []
     with warehouse.connect() as connection:
         for cutoff in cutoffs:
-            rows, held_out = read_rows(connection, cutoff)
+            choice = choices.at(cutoff)
+            rows, held_out, series = read_rows(
+                connection, cutoff, is_trained=choice is not None and choice.model is not None
+            )
             now = datetime.now(UTC).replace(tzinfo=None)
-            issued.append(issue(rows, held_out, cutoff=cutoff, choice=choices.at(cutoff), issued_at_utc=now))
-    forecasts = pl.concat(issued)
+            issued.append(issue(rows, held_out, series, cutoff=cutoff, choice=choice, issued_at_utc=now))
+    forecasts = pl.concat([one.forecasts for one in issued])
+    not_issued = pl.concat([one.not_issued for one in issued])
+    drivers = pl.concat([one.drivers for one in issued])
     days = ", ".join(f"DATE '{cutoff}'" for cutoff in cutoffs)
-    warehouse.replace(FORECASTS, forecasts, where=f"cutoff_date IN ({days})")
-    return dg.MaterializeResult(
+    for table, found in ((FORECASTS, forecasts), (NOT_ISSUED, not_issued), (DRIVERS, drivers)):
+        warehouse.replace(table, found, where=f"cutoff_date IN ({days})")
+    yield dg.MaterializeResult(
         asset_key=KEY,
         metadata={
             **row_count(forecasts.height),
             "cutoffs": len(cutoffs),
             "meters": forecasts.select("meter_id", "channel").n_unique(),
+            "fallbacks": forecasts.filter("is_fallback").select("meter_id", "channel").n_unique(),
             "issued": markdown_table(issued_summary(forecasts), rows=60),
         },
     )
+    yield _told(NOT_ISSUED, not_issued)
+    yield _told(DRIVERS, drivers)
 
 
 class Choices:
@@ -75,46 +108,64 @@ class Choices:
     Args:
         registry: where the versions are.
         decisions: rows of ``models.decisions``.
+        audit: rows of ``models.promotions``; of one cutoff the newest decision holds, a person's among them.
     """
 
-    def __init__(self, registry: Registry, decisions: pl.DataFrame) -> None:
+    def __init__(self, registry: Registry, decisions: pl.DataFrame, audit: pl.DataFrame) -> None:
         self._registry = registry
         self._decisions = decisions.sort("cutoff_date")
+        self._audit = audit.filter(pl.col("grain") == REGISTERED_MODEL).sort("cutoff_date", "decided_at_utc")
         self._loaded: dict[str, TrainedModel] = {}
 
     def at(self, cutoff: date) -> Choice | None:
         """The newest decision up to the cutoff, with its model; None when there is none.
 
-        Raises:
-            FeaturesChanged: the model was trained on other inputs than today's code makes.
+        A model that was trained on other inputs than today's code makes is refused: naive stands in for it.
         """
         known = self._decisions.filter(pl.col("cutoff_date") <= cutoff)
         if known.is_empty():
             return None
         newest = known.row(-1, named=True)
-        version = newest["model_version"]
-        model = self._model(version) if version is not None else None
-        return Choice(model, newest["is_champion"], newest["reason"])
+        champion = newest["model"] if newest["is_champion"] else None
+        version, reason = newest["model_version"], newest["reason"]
+        decided = self._audit.filter(pl.col("cutoff_date") <= cutoff)
+        if not decided.is_empty():
+            last = decided.row(-1, named=True)
+            champion, reason = last["champion_after"], last["reason"]
+            version = last["version_after"] or version
+        if version is None:
+            return Choice(None, None, reason)
+        try:
+            return Choice(self.model(version), champion, reason)
+        except FeaturesChanged as refused:
+            return Choice(None, champion, f"seasonal_naive is issued: {refused}", is_refused=True)
 
-    def _model(self, version: str) -> TrainedModel:
+    def model(self, version: str) -> TrainedModel:
+        """One version of the registry.
+
+        Raises:
+            FeaturesChanged: the model was trained on other inputs than today's code makes.
+        """
         if version not in self._loaded:
-            found = self._registry.load(lightgbm.REGISTERED_MODEL, version)
-            self._loaded[version] = TrainedModel(
-                version,
-                lightgbm.from_booster(found.booster, trained_on=found.metadata[FEATURE_HASH_TAG]),
-                ResidualBands.from_json(found.metadata["bands"]),
-            )
+            files = self._registry.load_files(REGISTERED_MODEL, version).files
+            self._loaded[version] = TrainedModel(version, Bundle.from_texts(files))
         return self._loaded[version]
 
 
-def read_rows(connection: duckdb.DuckDBPyConnection, cutoff: date) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows to issue at a cutoff, and earlier issues whose outcome was known then, both as known at it."""
+def read_rows(
+    connection: duckdb.DuckDBPyConnection, cutoff: date, *, is_trained: bool
+) -> tuple[pl.DataFrame, pl.DataFrame, DaySeries]:
+    """Rows to issue at a cutoff, earlier issues whose outcome was known then, and the days known then.
+
+    With a trained model there are no earlier issues: it has the bands that they are for.
+    """
     features = known_features(connection, cutoff)
+    series = DaySeries.of(connection.execute(known_series_sql(features, cutoff=cutoff)).pl())
     rows = connection.execute(issue_rows_sql(features, issue_days=[cutoff])).pl()
     meters = rows.select("meter_id", "channel").n_unique()
-    earlier: Sequence[date] = backtest_days(cutoff, meters=meters)
+    earlier = [] if is_trained else backtest_days(cutoff, meters=meters)
     held_out = connection.execute(issue_rows_sql(features, issue_days=earlier, known_before=cutoff)).pl()
-    return design(rows), design(held_out)
+    return design(rows, series), design(held_out, series), series
 
 
 def issued_summary(forecasts: pl.DataFrame) -> pl.DataFrame:
@@ -128,4 +179,10 @@ def issued_summary(forecasts: pl.DataFrame) -> pl.DataFrame:
             reason=pl.col("reason").first(),
         )
         .sort("cutoff_date", "model", "source", "commodity")
+    )
+
+
+def _told(table: Table, rows: pl.DataFrame) -> dg.MaterializeResult[None]:
+    return dg.MaterializeResult(
+        asset_key=[table.schema, table.name], metadata={**row_count(rows.height), "rows": markdown_table(rows)}
     )

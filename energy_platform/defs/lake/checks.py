@@ -57,9 +57,9 @@ _ACCOUNT_SQL = f"""
 )
 def lake_checks(warehouse: dg.ResourceParam[Warehouse]) -> Iterator[dg.AssetCheckResult]:
     """Hold every table of the lake against its contract, and the ledger against the tables."""
-    from energy_platform.adapters.expectations import Contracts
+    from energy_platform.adapters.expectations import open_contracts
 
-    contracts = Contracts()
+    contracts = open_contracts()
     for table in DESCRIPTIONS:
         rows, total = _rows(warehouse, table)
         outcome = contracts.check(table, rows, is_whole=len(rows) == total)

@@ -1,20 +1,43 @@
-"""models/decisions: at each weekly cutoff a model is trained, compared with the baseline, registered.
+"""models: at each weekly cutoff every forecaster is backtested, the models are trained, compared, registered.
 
 Belongs here: reading, calling, writing. How a cutoff is trained and decided: domain/forecasting/training.py.
 """
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from typing import Any
 
 import dagster as dg
 import polars as pl
 
 from energy_platform.adapters.known_features import known_features
-from energy_platform.adapters.registry import CUTOFF_TAG, FEATURE_HASH_TAG, Registry, RunRecord, git_commit
+from energy_platform.adapters.registry import (
+    CUTOFF_TAG,
+    FEATURE_HASH_TAG,
+    MODEL_TAG,
+    Formula,
+    Registry,
+    RunRecord,
+    git_commit,
+)
 from energy_platform.adapters.warehouse import Warehouse
 from energy_platform.defs.metadata import markdown_table, row_count, table_spec
+from energy_platform.defs.models.deciding import decide_champion, find_leaks
 from energy_platform.defs.partitions import weekly_cutoffs
-from energy_platform.domain.columns import DECISIONS, FEATURES_METER_DAYS, METER_DAYS
-from energy_platform.domain.forecasting import lightgbm, seasonal_naive
+from energy_platform.domain.columns import (
+    BACKTESTS,
+    DECISIONS,
+    FEATURES_METER_DAYS,
+    METER_DAYS,
+    PROMOTIONS,
+    RESIDUALS,
+    Table,
+)
+from energy_platform.domain.forecasting.backtests import backtest_rows, leaderboard_of, residual_rows
+from energy_platform.domain.forecasting.bundle import REGISTERED_MODEL
+from energy_platform.domain.forecasting.forecasters import lightgbm
+from energy_platform.domain.forecasting.history import DaySeries, known_series_sql
+from energy_platform.domain.forecasting.promotion import Decision, promotion_rows
 from energy_platform.domain.forecasting.rows import (
     MODEL_FEATURES,
     backtest_days,
@@ -25,10 +48,20 @@ from energy_platform.domain.forecasting.rows import (
     stride_for,
     training_rows_sql,
 )
-from energy_platform.domain.forecasting.training import Training, train
+from energy_platform.domain.forecasting.training import HEAVY_FITS, Training, train
+from energy_platform.serving.model_charts import leaderboard_files
 from energy_platform.settings import PROJECT_ROOT, Settings
 
 KEY = dg.AssetKey([DECISIONS.schema, DECISIONS.name])
+_FEATURES = [FEATURES_METER_DAYS.schema, FEATURES_METER_DAYS.name]
+
+
+class TrainingConfig(dg.Config):
+    """What a run of the training may be asked for besides its cutoffs."""
+
+    # Prophet and AutoETS are fitted series by series: 0.1 to 0.3 s each. They are compared at the newest
+    # cutoff of a run, on this many series and issues.
+    heavy_fits: int = HEAVY_FITS
 
 
 @dg.multi_asset(
@@ -36,10 +69,28 @@ KEY = dg.AssetKey([DECISIONS.schema, DECISIONS.name])
     specs=[
         table_spec(
             DECISIONS,
-            description="Backtest of LightGBM against seasonal naive, and which of the two is issued from then on.",
+            description="The trained model against the naive forecasts, and which of them is issued from then on.",
             kinds={"lightgbm", "mlflow"},
-            deps=[[FEATURES_METER_DAYS.schema, FEATURES_METER_DAYS.name]],
-        )
+            deps=[_FEATURES],
+        ),
+        table_spec(
+            PROMOTIONS,
+            description="The audit: every decision about the champion, by a training or a person, and why.",
+            kinds={"mlflow"},
+            deps=[_FEATURES],
+        ),
+        table_spec(
+            BACKTESTS,
+            description="How every forecaster did on the four weeks before the cutoff, which it had not seen.",
+            kinds={"lightgbm", "sklearn"},
+            deps=[_FEATURES],
+        ),
+        table_spec(
+            RESIDUALS,
+            description="How the trained model erred on each meter in those weeks.",
+            kinds={"polars"},
+            deps=[_FEATURES],
+        ),
     ],
     partitions_def=weekly_cutoffs,
     backfill_policy=dg.BackfillPolicy.single_run(),
@@ -47,17 +98,19 @@ KEY = dg.AssetKey([DECISIONS.schema, DECISIONS.name])
 )
 def models_decisions(
     context: dg.AssetExecutionContext,
+    config: TrainingConfig,
     warehouse: dg.ResourceParam[Warehouse],
     registry: dg.ResourceParam[Registry],
     settings: dg.ResourceParam[Settings],
-) -> dg.MaterializeResult[None]:
+) -> Iterator[dg.MaterializeResult[None]]:
     """Train at every cutoff of the run, oldest first; each knows only the days before it."""
     commit = git_commit(PROJECT_ROOT)
-    rows = []
-    for cutoff in map(date.fromisoformat, context.partition_keys):
-        training, held_out, newest = read_rows(warehouse, cutoff)
-        trained = train(training, held_out, cutoff=cutoff, seed=settings.seed)
-        context.log.info(trained.reason)
+    cutoffs = [date.fromisoformat(key) for key in context.partition_keys]
+    decisions, backtests, residuals, audit = [], [], [], []
+    for cutoff in cutoffs:
+        training, held_out, series, newest = read_rows(warehouse, cutoff)
+        heavy_fits = config.heavy_fits if cutoff == cutoffs[-1] else 0
+        trained = train(training, held_out, series, cutoff=cutoff, seed=settings.seed, heavy_fits=heavy_fits)
         tags = {
             CUTOFF_TAG: cutoff.isoformat(),
             FEATURE_HASH_TAG: feature_hash(),
@@ -65,95 +118,101 @@ def models_decisions(
             "git_commit": commit,
             "seed": str(settings.seed),
         }
-        run_id, version = register(registry, trained, training, tags)
-        decision = decision_row(trained, run_id=run_id, version=version)
-        warehouse.replace(DECISIONS, decision, where="model = ? AND cutoff_date = ?", params=[lightgbm.NAME, cutoff])
-        rows.append(decision)
-    decisions = pl.concat(rows)
-    shown = [
-        "cutoff_date",
-        "is_champion",
-        "backtest_mae_kwh",
-        "naive_mae_kwh",
-        "backtest_rows",
-        "training_rows",
-        "reason",
-    ]
-    return dg.MaterializeResult(
-        asset_key=KEY,
-        metadata={
-            **row_count(decisions.height),
-            "champions": int(decisions["is_champion"].sum()),
-            "decisions": markdown_table(decisions, columns=shown, rows=60),
-        },
-    )
+        backtests.append(backtest_rows(trained.folds, cutoff=cutoff))
+        residuals.append(residual_rows(trained.folds, model=trained.model, cutoff=cutoff))
+        leaks = find_leaks(warehouse, trained, training)
+        run_id, version = register(registry, trained, leaderboard_of(backtests[-1]), tags)
+        decision = decide_champion(warehouse, registry, trained, version=version, leaks=leaks)
+        context.log.info(decision.reason)
+        decisions.append(decision_row(trained, decision, run_id=run_id, version=version))
+        audit.append(decision)
+    days = ", ".join(f"DATE '{cutoff}'" for cutoff in cutoffs)
+    for table, rows in ((DECISIONS, decisions), (BACKTESTS, backtests), (RESIDUALS, residuals)):
+        warehouse.replace(table, pl.concat(rows), where=f"cutoff_date IN ({days})")
+    yield _told(DECISIONS, pl.concat(decisions), champions=int(pl.concat(decisions)["is_champion"].sum()))
+    yield _told(PROMOTIONS, promotion_rows(audit))
+    yield _told(BACKTESTS, pl.concat(backtests), leaderboard=markdown_table(leaderboard_of(backtests[-1])))
+    yield _told(RESIDUALS, pl.concat(residuals).sort("mae_kwh", descending=True))
 
 
-def read_rows(warehouse: Warehouse, cutoff: date) -> tuple[pl.DataFrame, pl.DataFrame, str]:
-    """Training and backtest rows as known at a cutoff, and when the newest of the data was known."""
+def read_rows(warehouse: Warehouse, cutoff: date) -> tuple[pl.DataFrame, pl.DataFrame, DaySeries, str]:
+    """Training rows, backtest rows and known days at a cutoff, and when the newest of the data was known."""
     with warehouse.connect() as connection:
         features = known_features(connection, cutoff)
         issues, meters = connection.execute(count_issues_sql(features, cutoff=cutoff)).fetchall()[0]
         stride = stride_for(issues, meters=meters)
+        series = DaySeries.of(connection.execute(known_series_sql(features, cutoff=cutoff)).pl())
         training = connection.execute(training_rows_sql(features, cutoff=cutoff, stride=stride)).pl()
         days = backtest_days(cutoff, meters=meters)
         held_out = connection.execute(issue_rows_sql(features, issue_days=days, known_before=cutoff)).pl()
         newest = connection.execute(
             f"SELECT max(available_at_utc) FROM {METER_DAYS.full_name} WHERE local_date < ?", [cutoff]
         ).fetchall()[0][0]
-    return design(training), design(held_out), str(newest)
+    return design(training, series), design(held_out, series), series, str(newest)
 
 
 def register(
-    registry: Registry, trained: Training, training: pl.DataFrame, tags: dict[str, str]
+    registry: Registry, trained: Training, board: pl.DataFrame, tags: dict[str, str]
 ) -> tuple[str | None, str | None]:
-    """Log baseline and model as runs of one experiment; the model becomes a version, maybe the champion."""
-    if trained.forecaster is None:
+    """Log the training and each forecaster in it as runs; what was trained becomes a version, maybe the champion."""
+    if trained.bundle is None:
         return None, None
     cutoff = trained.cutoff
-    naive = RunRecord(
-        name=f"{seasonal_naive.NAME} {cutoff}",
-        metrics=trained.metrics[seasonal_naive.NAME],
-        tags={**tags, "model": seasonal_naive.NAME},
+    parent = registry.log_run(
+        RunRecord(name=f"training {cutoff}", tags=tags),
+        tables={"leaderboard": board.to_dict(as_series=False)},
+        files=leaderboard_files(board, title=f"backtest before {cutoff}"),
     )
-    naive_run = registry.log_run(naive)
-    run_id, version = registry.log_model(
-        lightgbm.REGISTERED_MODEL,
-        trained.forecaster.booster,
+    for name, metrics in trained.metrics.items():
+        if name != trained.model:
+            child = RunRecord(f"{name} {cutoff}", metrics, tags={**tags, MODEL_TAG: name}, parent_run_id=parent)
+            registry.log_run(child)
+    weights = trained.bundle.weights if trained.model not in trained.bundle.weights else {trained.model: 1.0}
+    run_id, version = registry.log_formula(
+        REGISTERED_MODEL,
+        Formula([f"{name}_kwh" for name in weights], list(weights.values())),
         RunRecord(
-            name=f"{lightgbm.NAME} {cutoff}",
-            metrics=trained.metrics[lightgbm.NAME],
+            name=f"{trained.model} {cutoff}",
+            metrics=trained.metrics[trained.model],
             params={
+                **{f"weight_{name}": weight for name, weight in trained.bundle.weights.items()},
                 **lightgbm.parameters(seed=int(tags["seed"]), rows=trained.training_rows),
                 "training_rows": trained.training_rows,
                 "backtest_rows": trained.backtest_rows,
                 "features": len(MODEL_FEATURES),
             },
-            tags={**tags, "model": lightgbm.NAME, "baseline_run_id": naive_run},
+            tags={**tags, MODEL_TAG: trained.model},
+            parent_run_id=parent,
         ),
-        example=lightgbm.matrix(training.head(3)),
-        metadata={FEATURE_HASH_TAG: feature_hash(), "bands": trained.bands.to_json()},
+        files=trained.bundle.texts(),
+        metadata={FEATURE_HASH_TAG: feature_hash()},
         description=trained.reason,
     )
-    if trained.is_champion:
-        registry.promote(lightgbm.REGISTERED_MODEL, version, cutoff=cutoff)
     return run_id, version
 
 
-def decision_row(trained: Training, *, run_id: str | None, version: str | None) -> pl.DataFrame:
+def decision_row(trained: Training, decision: Decision, *, run_id: str | None, version: str | None) -> pl.DataFrame:
     """The row of ``models.decisions``."""
+    champion = decision.champion
     row = {
-        "model": lightgbm.NAME,
+        "model": champion.forecaster if champion else trained.model,
         "cutoff_date": trained.cutoff,
-        "model_version": version,
-        "is_champion": trained.is_champion,
+        "model_version": champion.version if champion else version,
+        "is_champion": champion is not None,
         "backtest_mae_kwh": trained.mae_kwh,
         "naive_mae_kwh": trained.naive_mae_kwh,
         "backtest_rows": trained.backtest_rows,
         "training_rows": trained.training_rows,
         "feature_hash": feature_hash(),
         "mlflow_run_id": run_id,
-        "reason": trained.reason,
+        "reason": decision.reason,
         "issued_at_utc": datetime.now(UTC).replace(tzinfo=None),
     }
     return pl.DataFrame([row], schema=DECISIONS.polars_schema)
+
+
+def _told(table: Table, rows: pl.DataFrame, **more: int | dg.MetadataValue[Any]) -> dg.MaterializeResult[None]:
+    return dg.MaterializeResult(
+        asset_key=[table.schema, table.name],
+        metadata={**row_count(rows.height), "rows": markdown_table(rows, rows=30), **more},
+    )

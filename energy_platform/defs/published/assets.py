@@ -13,13 +13,16 @@ from energy_platform.adapters.published import Published
 from energy_platform.adapters.registry import git_commit
 from energy_platform.adapters.warehouse import Warehouse
 from energy_platform.defs.metadata import FRESHNESS, OWNERS, markdown_table, row_count
-from energy_platform.domain.columns import DAY_LOADS, FILES, SOURCE_CLOCKS, TABLES, Table
+from energy_platform.domain.columns import DAY_LOADS, FILES, READING_ROWS, SOURCE_CLOCKS, TABLES, Table
 from energy_platform.settings import PROJECT_ROOT
 
 KEY = dg.AssetKey(["published", "generation"])
-# Features are for models and day_loads for the loader; the clocks are what planners of the next flow read.
+# Features are for models, day_loads for the loader, and reading_rows are the readings as they are stored; the clocks
+# are what planners of the next flow read.
 PUBLISHED_TABLES: tuple[Table, ...] = tuple(
-    table for table in TABLES if (table.schema != "features" and table is not DAY_LOADS) or table is SOURCE_CLOCKS
+    table
+    for table in TABLES
+    if (table.schema != "features" and table not in {DAY_LOADS, READING_ROWS}) or table is SOURCE_CLOCKS
 )
 
 
@@ -33,7 +36,7 @@ PUBLISHED_TABLES: tuple[Table, ...] = tuple(
     pool="warehouse",
     description=(
         "One generation of Parquet files: every table that people and programs read, switched by one pointer file. "
-        "Readers never meet a lock and never see half a run; readings are written once and linked from then on."
+        "Readers never meet a lock and never see half a run; readings are written once and taken over from then on."
     ),
 )
 def generation(
@@ -50,9 +53,9 @@ def generation(
         metadata={
             **row_count(sum(made.tables.values())),
             "generation": made.generation_id,
-            "folder": dg.MetadataValue.path(str(made.root)),
+            "place": made.store.address,
             "tables": markdown_table(tables, rows=50),
             "reading_parts": len(made.parts),
-            "bytes": sum(file.stat().st_size for file in made.root.rglob("*.parquet")),
+            "bytes": sum(mark.bytes for mark in made.marks.values()),
         }
     )

@@ -12,8 +12,9 @@ from energy_platform.defs.published.assets import KEY
     asset=KEY, blocking=True, description="Every file the pointer names is there and holds as many rows as it says."
 )
 def pointer_agrees_with_files(published: dg.ResourceParam[Published]) -> dg.AssetCheckResult:
-    """Open the current generation and count every table."""
+    """Ask the store for the size of every file, then open the current generation and count every table."""
     current = published.current()
+    amiss = current.files_amiss()
     with current.connect() as connection:
         found = {name: connection.execute(f"SELECT count(*) FROM {name}").fetchall()[0][0] for name in current.tables}
     wrong = pl.DataFrame(
@@ -22,6 +23,12 @@ def pointer_agrees_with_files(published: dg.ResourceParam[Published]) -> dg.Asse
         orient="row",
     )
     return dg.AssetCheckResult(
-        passed=wrong.is_empty(),
-        metadata={"generation": current.generation_id, "tables": len(found), "wrong": markdown_table(wrong)},
+        passed=wrong.is_empty() and not amiss,
+        metadata={
+            "generation": current.generation_id,
+            "tables": len(found),
+            "files": len(current.marks),
+            "files_amiss": amiss,
+            "wrong": markdown_table(wrong),
+        },
     )

@@ -28,11 +28,12 @@ REPORT = "reports/energy_report.html"
     freshness_policy=FRESHNESS,
     description=(
         "processed/, forecast/ and anomalies/<source>.csv of every source that has a drop prefix, and the report: below "
-        "<home>/exports, and in the bucket when the landing zone is one. Names are stable, so a new flow replaces them."
+        "<home>/exports; in the bucket of the landing zone, when it is one; below exports/ beside the published tables, "
+        "when they are in a bucket. Names are stable, so a new flow replaces them."
     ),
 )
 def exports(settings: dg.ResourceParam[Settings], published: dg.ResourceParam[Published]) -> dg.MaterializeResult[None]:
-    """Write the files, and copy them to the bucket."""
+    """Write the files, and copy them to the buckets."""
     current = published.current()
     files: dict[str, bytes] = {}
     with current.connect() as connection:
@@ -42,15 +43,14 @@ def exports(settings: dg.ResourceParam[Settings], published: dg.ResourceParam[Pu
     files[REPORT] = (settings.reports_path / "latest.html").read_bytes()
     for name, content in files.items():
         _write_whole(settings.exports_path / name, content)
-    bucket = ""
-    if settings.landing is not None and settings.landing_on_s3:
-        bucket, _ = bucket_and_prefix(settings.landing)
-        put_objects(s3_client(settings), bucket, files)
+    places = _places(settings)
+    for bucket, prefix in places:
+        put_objects(s3_client(settings), bucket, {prefix + name: content for name, content in files.items()})
     return dg.MaterializeResult(
         metadata={
             "files": sorted(files),
             "folder": dg.MetadataValue.path(str(settings.exports_path)),
-            "bucket": bucket or "none: the landing zone is a folder",
+            "buckets": [f"s3://{bucket}/{prefix}" for bucket, prefix in places],
             "generation": current.generation_id,
         }
     )
@@ -63,6 +63,17 @@ def exports_are_there(settings: dg.ResourceParam[Settings]) -> dg.AssetCheckResu
     is_newest = report.is_file() and report.read_bytes() == (settings.reports_path / "latest.html").read_bytes()
     empty = [path.name for path in settings.exports_path.rglob("*.csv") if not path.stat().st_size]
     return dg.AssetCheckResult(passed=is_newest and not empty, metadata={"empty_files": empty})
+
+
+def _places(settings: Settings) -> list[tuple[str, str]]:
+    """Buckets and key prefixes that get the files: where the earlier system's readers look, and beside the tables."""
+    places = []
+    if settings.landing is not None and settings.landing_on_s3:
+        places.append((bucket_and_prefix(settings.landing)[0], ""))
+    if settings.published is not None and settings.published_on_s3:
+        bucket, prefix = bucket_and_prefix(settings.published)
+        places.append((bucket, f"{prefix}exports/"))
+    return places
 
 
 def _write_whole(path: Path, content: bytes) -> None:

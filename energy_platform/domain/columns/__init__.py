@@ -42,11 +42,16 @@ from energy_platform.domain.columns.model import (
     one_of,
     optional,
 )
+from energy_platform.domain.columns.promotions import PROMOTIONS
 from energy_platform.domain.columns.results import (
     ANOMALIES,
+    BACKTESTS,
     DECISIONS,
+    DRIVERS,
     FORECAST_SCORES,
     FORECASTS,
+    NOT_ISSUED,
+    RESIDUALS,
 )
 from energy_platform.domain.columns.shared import (
     AVAILABLE_AT_UTC,
@@ -84,6 +89,7 @@ from energy_platform.domain.columns.shared import (
 __all__ = [
     "ANOMALIES",
     "AVAILABLE_AT_UTC",
+    "BACKTESTS",
     "CHANNEL",
     "CHANNEL_SUMMARIES",
     "COMMODITY",
@@ -92,6 +98,7 @@ __all__ = [
     "DAY_LOADS",
     "DECISIONS",
     "DETECTOR",
+    "DRIVERS",
     "ENERGY_KWH",
     "ESTIMATED_SHARE",
     "EXPECTED_READINGS",
@@ -115,14 +122,17 @@ __all__ = [
     "METER_NO",
     "MODEL",
     "MODEL_VERSION",
+    "NOT_ISSUED",
     "P10_KWH",
     "P50_KWH",
     "P90_KWH",
+    "PROMOTIONS",
     "QUALITY",
     "READINGS",
     "READINGS_TABLE",
     "READING_ROWS",
     "REJECTED",
+    "RESIDUALS",
     "ROLLING_DAYS",
     "SITES",
     "SITE_ID",
@@ -167,7 +177,12 @@ TABLES: tuple[Table, ...] = (
     SOURCE_CLOCKS,
     FEATURES_METER_DAYS,
     DECISIONS,
+    PROMOTIONS,
+    BACKTESTS,
+    RESIDUALS,
     FORECASTS,
+    NOT_ISSUED,
+    DRIVERS,
     FORECAST_SCORES,
     ANOMALIES,
 )

@@ -42,8 +42,90 @@ FORECASTS = Table(
         P50_KWH,
         P90_KWH,
         column("is_issued", pl.Boolean, "", "Whether this is the forecast that users are given for the day."),
+        column("is_fallback", pl.Boolean, "", "Whether it stands in for what was decided: for this meter, or for all."),
         optional(column("reason", pl.String, "", "Why this model was issued, in words.")),
         ISSUED_AT_UTC,
+    ),
+)
+NOT_ISSUED = Table(
+    "forecasts",
+    "not_issued",
+    "cutoff, meter and channel that gets no forecast although its source is alive",
+    ("cutoff_date", "meter_id", "channel"),
+    (
+        CUTOFF_DATE,
+        METER_ID,
+        CHANNEL,
+        SOURCE,
+        COMMODITY,
+        optional(column("last_complete_day", pl.Date, "", "Its newest complete day before the cutoff; null without.")),
+        column("silent_days", pl.Int64, "d", "Days since then on the clock of its source."),
+        column("reason", pl.String, "", "Why nothing is issued, in words."),
+        ISSUED_AT_UTC,
+    ),
+)
+DRIVERS = Table(
+    "forecasts",
+    "drivers",
+    "input that moved a forecast, largest first",
+    ("model", "cutoff_date", "meter_id", "channel", "lead_days", "place"),
+    (
+        MODEL,
+        CUTOFF_DATE,
+        METER_ID,
+        CHANNEL,
+        LEAD_DAYS,
+        column("place", pl.Int8, "", "1 moves the forecast most."),
+        column("feature", pl.String, "", "Input of the model; energies stand in features.meter_days."),
+        optional(column("value", pl.Float64, "", "Its value: kWh where its name says so, else its own unit.")),
+        column("contribution_kwh", pl.Float64, "kWh", "What it adds to the model's median (TreeSHAP)."),
+        column("base_kwh", pl.Float64, "kWh", "What the model says before it looks at any input."),
+        ISSUED_AT_UTC,
+    ),
+)
+BACKTESTS = Table(
+    "models",
+    "backtests",
+    "forecaster, weekly cutoff, source, commodity and day ahead",
+    ("model", "cutoff_date", "source", "commodity", "lead_days"),
+    (
+        MODEL,
+        CUTOFF_DATE,
+        SOURCE,
+        COMMODITY,
+        LEAD_DAYS,
+        column("is_sample", pl.Boolean, "", "Whether it was run on a few series only: heavy, and not asked for more."),
+        column("meter_days", pl.Int64, "", "Held-out days compared; the scores are means over them."),
+        column("meters", pl.Int64, "", "Meters and channels they are of."),
+        column("mae_kwh", pl.Float64, "kWh", "Mean absolute error of the median; 0 is best."),
+        column("rmse_kwh", pl.Float64, "kWh", "Root mean squared error of the median; 0 is best."),
+        column(
+            "pinball_kwh", pl.Float64, "kWh", "Mean pinball loss over P10, P50 and P90; bands are of the same days."
+        ),
+        column("bias_kwh", pl.Float64, "kWh", "Mean of median less actual: above 0 it forecasts too much."),
+        optional(column("skill", pl.Float64, "share", "1 - MAE / MAE of seasonal_naive on the same rows.")),
+    ),
+)
+RESIDUALS = Table(
+    "models",
+    "residuals",
+    "model, weekly cutoff, meter and channel",
+    ("model", "cutoff_date", "meter_id", "channel"),
+    (
+        MODEL,
+        CUTOFF_DATE,
+        METER_ID,
+        CHANNEL,
+        SOURCE,
+        COMMODITY,
+        column("meter_days", pl.Int64, "", "Held-out forecasts that are summed up."),
+        column("mae_kwh", pl.Float64, "kWh", "Mean absolute error of the median."),
+        column("naive_mae_kwh", pl.Float64, "kWh", "That of seasonal naive on the same days."),
+        column("bias_kwh", pl.Float64, "kWh", "Mean of actual less median: above 0 more was used than forecast."),
+        column("p10_residual_kwh", pl.Float64, "kWh", "A tenth of actual less median lie below."),
+        column("p90_residual_kwh", pl.Float64, "kWh", "A tenth lie above."),
+        column("worst_date", pl.Date, "", "Day with the largest error."),
+        column("worst_residual_kwh", pl.Float64, "kWh", "Actual less median of that day."),
     ),
 )
 FORECAST_SCORES = Table(
@@ -76,7 +158,9 @@ DECISIONS = Table(
         MODEL,
         CUTOFF_DATE,
         optional(MODEL_VERSION),
-        column("is_champion", pl.Boolean, "", "Whether it beat seasonal naive on the backtest of this cutoff."),
+        column(
+            "is_champion", pl.Boolean, "", "Whether it beat the best naive forecast on the backtest of this cutoff."
+        ),
         optional(column("backtest_mae_kwh", pl.Float64, "kWh", "MAE on days held out before the cutoff.")),
         optional(column("naive_mae_kwh", pl.Float64, "kWh", "MAE of seasonal naive on the same days.")),
         column("backtest_rows", pl.Int64, "", "Meter-days the two are compared on."),

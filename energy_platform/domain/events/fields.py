@@ -10,7 +10,8 @@ import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from operator import methodcaller
+from itertools import repeat
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ Record = dict[str, Any]
 Microseconds = npt.NDArray[np.int64]
 
 OLDEST_UTC = datetime(1990, 1, 1)
+_EPOCH = datetime(1970, 1, 1)
 # A clock that runs ahead by hours is a wrong clock; a day leaves room for local stamps called UTC.
 FUTURE_TOLERANCE = timedelta(days=1)
 _SHOWN = 80
@@ -59,7 +61,7 @@ class Columns:
 
     def values(self, name: str) -> list[Any]:
         """The field of every object; ``None`` where it is not there."""
-        return list(map(methodcaller("get", name), self.objects))
+        return list(map(dict.get, self.objects, repeat(name)))
 
     def checked(
         self, name: str, allowed: Collection[type], *, instead: Any, must_be: str, required: bool = True
@@ -74,8 +76,13 @@ class Columns:
             required: whether a missing (or null) field is a fault.
         """
         values = self.values(name)
-        if set(map(type, values)) <= set(allowed):
+        found = set(map(type, values)).difference(allowed)
+        if not found:
             return values
+        if found == {NoneType} and not required:
+            if values.count(None) == len(values):
+                return [instead] * len(values)
+            return [instead if value is None else value for value in values]
         checked: list[Any] = []
         for position, value in enumerate(values):
             if type(value) in allowed:
@@ -144,29 +151,26 @@ def shown(value: object) -> str:
 def iso_instants(columns: Columns, name: str) -> Microseconds:
     """A field that holds ISO 8601 with a zone, as microseconds since 1970 in UTC; faulty ones are 0."""
     texts = columns.checked(name, {str}, instead="1970-01-01T00:00:00Z", must_be="ISO 8601 with a zone or Z")
-    try:
-        stamps = list(map(datetime.fromisoformat, texts))
-    except ValueError:
-        stamps = [_iso_or_refuse(columns, name, position, text) for position, text in enumerate(texts)]
-    if any(stamp.tzinfo is None for stamp in stamps):
-        for position, stamp in enumerate(stamps):
-            if stamp.tzinfo is None:
-                detail = f"{name} is {shown(texts[position])}; add the zone, for example Z or +01:00"
+    # Meters report the same intervals, so that a batch has far fewer stamps than messages.
+    stamps = {text: _iso_or_none(text) for text in set(texts)}
+    if any(stamp is None or stamp.tzinfo is None for stamp in stamps.values()):
+        for position, text in enumerate(texts):
+            stamp = stamps[text]
+            if stamp is None:
+                detail = f"{name} is {shown(text)}; it must be ISO 8601 with a zone"
+                columns.refuse(position, EventReason.BAD_TIME, detail, name)
+            elif stamp.tzinfo is None:
+                detail = f"{name} is {shown(text)}; add the zone, for example Z or +01:00"
                 columns.refuse(position, EventReason.TIME_WITHOUT_ZONE, detail, name)
-                stamps[position] = stamp.replace(tzinfo=UTC)
-    seconds = np.array([stamp.timestamp() for stamp in stamps], dtype=np.float64)
-    # 2^53 µs reaches the year 2255, so that rounding gives the exact microsecond.
-    return np.rint(seconds * 1e6).astype(np.int64)
+    micros = {text: 0 if stamp is None else _micros(stamp) for text, stamp in stamps.items()}
+    return np.array([micros[text] for text in texts], dtype=np.int64)
 
 
-def _iso_or_refuse(columns: Columns, name: str, position: int, text: str) -> datetime:
+def _iso_or_none(text: str) -> datetime | None:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        columns.refuse(
-            position, EventReason.BAD_TIME, f"{name} is {shown(text)}; it must be ISO 8601 with a zone", name
-        )
-        return datetime(1970, 1, 1, tzinfo=UTC)
+        return None
 
 
 def epoch_instants(columns: Columns, name: str) -> Microseconds:
@@ -196,7 +200,8 @@ def naive_micros(instants: Iterable[datetime]) -> Microseconds:
 
 
 def _micros(instant: datetime) -> int:
-    return (instant - datetime(1970, 1, 1)) // timedelta(microseconds=1)
+    """Microseconds since 1970; an instant without a zone is taken as UTC."""
+    return (instant - _EPOCH.replace(tzinfo=instant.tzinfo and UTC)) // timedelta(microseconds=1)
 
 
 def decimal_or_none(text: object) -> float | None:

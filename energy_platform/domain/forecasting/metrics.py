@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from energy_platform.domain.forecasting.seasonal_naive import NAME as BASELINE
+from energy_platform.domain.forecasting.forecasters.seasonal_naive import NAME as BASELINE
 
 # A home that stands empty has no weekly pattern to be measured against: a Wh of error would be a MASE of 100.
 MIN_NAIVE_SCALE_KWH = 0.01

@@ -1,22 +1,5 @@
-"""The baseline: what the meter used on the last known day of the same weekday.
+"""Where the baseline's name used to be; see forecasters/seasonal_naive.py."""
 
-Belongs here: the rule alone. A day that is unknown falls back by another week, up to four; a meter
-with no such day falls back to the mean of its last seven days. Every other forecaster is measured
-against this one, and it is what users get when no other is better.
-"""
+from energy_platform.domain.forecasting.forecasters.seasonal_naive import NAME, predict
 
-from __future__ import annotations
-
-import polars as pl
-
-NAME = "seasonal_naive"
-
-
-def predict(rows: pl.DataFrame) -> pl.Series:
-    """Median forecast in kWh for each row of ``rows.design``; never negative for a consumption meter.
-
-    Example:
-        >>> predict(pl.DataFrame({"naive_kwh": [4.0, 0.0]})).to_list()
-        [4.0, 0.0]
-    """
-    return rows["naive_kwh"].clip(lower_bound=0.0).alias("p50_kwh")
+__all__ = ["NAME", "predict"]

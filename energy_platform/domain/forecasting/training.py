@@ -1,7 +1,7 @@
-"""Train at a cutoff: backtest against the baseline, decide, fit again on everything known.
+"""Train at a cutoff: backtest every forecaster, weigh them, decide, fit again on everything known.
 
-Belongs here: the protocol of one cutoff over frames in memory. Does not belong here: reading the
-frames or keeping the model (defs/models, adapters/registry.py).
+Belongs here: the protocol of one cutoff over frames in memory. Does not belong here: what one forecaster
+does (forecasters/), reading the frames or keeping the models (defs/models, adapters/registry.py).
 """
 
 from __future__ import annotations
@@ -11,16 +11,24 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from energy_platform.domain.forecasting import lightgbm, seasonal_naive
+from energy_platform.domain.forecasting.bundle import Bundle
+from energy_platform.domain.forecasting.forecasters import FORECASTERS, MEMBERS, combination, lightgbm, seasonal_naive
+from energy_platform.domain.forecasting.history import DaySeries
 from energy_platform.domain.forecasting.intervals import ResidualBands, residual_bands, with_band
 from energy_platform.domain.forecasting.metrics import mean_pinball
-from energy_platform.domain.forecasting.protocol import Predict
+from energy_platform.domain.forecasting.protocol import Fitted
 from energy_platform.domain.forecasting.rows import BACKTEST_DAYS
 
 # About six weeks of one meter, every lead: with less, a tree learns those weeks and nothing else.
 MIN_TRAINING_ROWS = 300
 # Four issues of one meter, every lead.
 MIN_BACKTEST_ROWS = 28
+# Less than this share of the naive error is not worth a model: it is what a better mean alone may save.
+MIN_SKILL = 0.02
+# Series and issues that a heavy forecaster is fitted for, unless more are asked for.
+HEAVY_FITS = 3
+# Who is issued, if good enough, in this order.
+PREFERRED = (combination.NAME, lightgbm.NAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,88 +37,167 @@ class Training:
 
     Args:
         cutoff: nothing of this day or later was used.
-        forecaster: fitted on every training row; None when there was too little history.
-        bands: residual bands of the forecaster from the backtest.
-        metrics: backtest metrics by model and name; empty without a backtest.
+        bundle: what was fitted on every training row, with bands; None when there was too little history.
         training_rows: rows of the final fit.
-        backtest_rows: rows both models were compared on.
+        backtest_rows: rows that all but the heavy forecasters are compared on.
+        folds: the backtest's forecasts, naive ones included: model, meter_id, channel, source, commodity,
+            cutoff_date (of the issue), lead_days, local_date, p10_kwh, p50_kwh, p90_kwh, actual_kwh and
+            is_sample (a heavy forecaster, on a few series).
+        metrics: backtest metrics by forecaster and name; empty without a backtest.
     """
 
     cutoff: date
-    forecaster: lightgbm.LightGBMForecaster | None
-    bands: ResidualBands
+    bundle: Bundle | None
     training_rows: int
     backtest_rows: int
+    folds: pl.DataFrame = field(default_factory=pl.DataFrame)
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
+    def model(self) -> str:
+        """The trained forecaster that did best on the backtest, of those that are issued."""
+        known = [name for name in PREFERRED if name in self.metrics]
+        return min(known, key=lambda name: self.metrics[name]["mae_kwh"], default=PREFERRED[0])
+
+    @property
     def mae_kwh(self) -> float | None:
-        """Backtest MAE of the trained model."""
-        return self.metrics.get(lightgbm.NAME, {}).get("mae_kwh")
+        """Backtest MAE of ``model``."""
+        return self.metrics.get(self.model, {}).get("mae_kwh")
 
     @property
     def naive_mae_kwh(self) -> float | None:
-        """Backtest MAE of the baseline on the same rows."""
+        """Backtest MAE of the seasonal naive forecast on the same rows."""
         return self.metrics.get(seasonal_naive.NAME, {}).get("mae_kwh")
 
     @property
+    def best_naive(self) -> str:
+        """The naive forecaster with the least error: what has to be beaten."""
+        known = [name for name, one in FORECASTERS.items() if one.is_naive and name in self.metrics]
+        return min(known, key=lambda name: self.metrics[name]["mae_kwh"], default=seasonal_naive.NAME)
+
+    @property
     def is_champion(self) -> bool:
-        """Whether the trained model beat the baseline."""
-        return self.mae_kwh is not None and self.naive_mae_kwh is not None and self.mae_kwh < self.naive_mae_kwh
+        """Whether ``model`` beat the best naive forecast by at least ``MIN_SKILL``."""
+        if self.mae_kwh is None:
+            return False
+        return self.mae_kwh < (1 - MIN_SKILL) * self.metrics[self.best_naive]["mae_kwh"]
 
     @property
     def reason(self) -> str:
         """The decision in words, with its figures."""
-        if self.forecaster is None or self.mae_kwh is None or self.naive_mae_kwh is None:
+        if self.bundle is None or self.mae_kwh is None or self.naive_mae_kwh is None:
             return (
                 f"seasonal_naive is issued: too little history before {self.cutoff} to train and compare "
                 f"({self.training_rows} training and {self.backtest_rows} backtest rows; "
                 f"at least {MIN_TRAINING_ROWS} and {MIN_BACKTEST_ROWS} are needed)."
             )
+        best = self.metrics[self.best_naive]["mae_kwh"]
+        other = f" and {best:.4g} kWh of {self.best_naive}" if self.best_naive != seasonal_naive.NAME else ""
         figures = (
-            f"backtest MAE {self.mae_kwh:.4g} kWh against {self.naive_mae_kwh:.4g} kWh of seasonal_naive "
+            f"backtest MAE {self.mae_kwh:.4g} kWh against {self.naive_mae_kwh:.4g} kWh of seasonal_naive{other} "
             f"on {self.backtest_rows} meter-days before {self.cutoff}"
         )
         if self.is_champion:
-            return f"lightgbm is issued: {figures}, {1 - self.mae_kwh / self.naive_mae_kwh:.1%} better."
-        return f"seasonal_naive is issued: lightgbm did not beat it ({figures})."
+            return f"{self.model} is issued: {figures}, {1 - self.mae_kwh / best:.1%} better than the best of naive."
+        return f"seasonal_naive is issued: no skill over naive; {self.model} did not beat it ({figures})."
 
 
-def train(training: pl.DataFrame, held_out: pl.DataFrame, *, cutoff: date, seed: int) -> Training:
-    """Backtest, compare and fit.
+def train(
+    training: pl.DataFrame,
+    held_out: pl.DataFrame,
+    series: DaySeries,
+    *,
+    cutoff: date,
+    seed: int,
+    heavy_fits: int = 0,
+) -> Training:
+    """Backtest, weigh, compare and fit.
 
-    The backtest model knows only targets before the first backtest issue, ``BACKTEST_DAYS`` before the
-    cutoff. The final one is fitted on all of ``training`` and carries the backtest's residual bands.
+    The rehearsed models know only targets before the first backtest issue, ``BACKTEST_DAYS`` before the
+    cutoff. The final ones are fitted on all of ``training`` and carry the bands of the backtest.
 
     Args:
         training: rows of ``rows.design`` with targets before ``cutoff``.
         held_out: rows of ``rows.design`` issued at ``rows.backtest_days``, targets before ``cutoff``.
+        series: the known days before ``cutoff``.
         cutoff: the day at whose start the trainer stands.
-        seed: of LightGBM's sampling.
+        seed: of everything random.
+        heavy_fits: how many series and issues a forecaster that fits each by itself is run for; 0 leaves
+            those forecasters out.
     """
+    series = series.before(cutoff)
     earlier = training.filter(pl.col("local_date") < cutoff - timedelta(days=BACKTEST_DAYS))
     if earlier.height < MIN_TRAINING_ROWS or held_out.height < MIN_BACKTEST_ROWS:
-        return Training(cutoff, None, ResidualBands(), training.height, held_out.height)
-    rehearsed = lightgbm.fit(earlier, seed=seed)
-    tested = with_median(held_out, rehearsed.predict)
-    bands = residual_bands(tested)
-    naive = with_median(held_out, seasonal_naive.predict)
+        return Training(cutoff, None, training.height, held_out.height)
+    ordinary = [name for name, one in FORECASTERS.items() if not one.is_heavy]
+    rehearsed = {name: FORECASTERS[name].fit(earlier, series, seed=seed) for name in ordinary}
+    medians = pl.DataFrame([rehearsed[name].predict(held_out, series).alias(name) for name in ordinary])
+    weights = combination.choose_weights(medians, held_out["target_kwh"], MEMBERS)
+    medians = medians.with_columns(cross_weighted(medians, held_out).alias(combination.NAME))
+    tested = {name: with_median(held_out, medians[name]) for name in medians.columns}
+    bands = {name: residual_bands(rows) for name, rows in tested.items()}
+    sample = heavy_sample(held_out, heavy_fits)
+    heavy = [name for name, one in FORECASTERS.items() if one.is_heavy and sample.height]
+    for name in heavy:
+        predict = FORECASTERS[name].fit(sample, series, seed=seed).predict
+        tested[name] = with_median(sample, predict(sample, series))
+        bands[name] = residual_bands(tested[name])
+    final: dict[str, Fitted] = {name: FORECASTERS[name].fit(training, series, seed=seed) for name in MEMBERS}
     return Training(
         cutoff,
-        lightgbm.fit(training, seed=seed),
-        bands,
+        Bundle(final, weights, bands),
         training.height,
         held_out.height,
-        {
-            lightgbm.NAME: backtest_metrics(tested, bands),
-            seasonal_naive.NAME: backtest_metrics(naive, residual_bands(naive)),
-        },
+        pl.concat([_fold(rows, bands[name], name, is_sample=name in heavy) for name, rows in tested.items()]),
+        {name: backtest_metrics(rows, bands[name]) for name, rows in tested.items()},
     )
 
 
-def with_median(rows: pl.DataFrame, predict: Predict) -> pl.DataFrame:
-    """``rows`` with the forecaster's ``p50_kwh``."""
-    return rows.with_columns(predict(rows).alias("p50_kwh"))
+def with_median(rows: pl.DataFrame, median: pl.Series) -> pl.DataFrame:
+    """``rows`` with a forecaster's ``p50_kwh``."""
+    return rows.with_columns(median.alias("p50_kwh"))
+
+
+def cross_weighted(medians: pl.DataFrame, held_out: pl.DataFrame) -> pl.Series:
+    """The combination on held-out rows, each half of the issues weighed by how members did on the other half.
+
+    Weights chosen on the rows that they are judged on would flatter the combination.
+    """
+    middle = held_out["cutoff_date"].unique().sort()
+    is_late = held_out["cutoff_date"] >= middle[len(middle) // 2]
+
+    def weighted_without(half: pl.Series) -> pl.Series:
+        weights = combination.choose_weights(medians.filter(~half), held_out.filter(~half)["target_kwh"], MEMBERS)
+        return combination.combined({name: medians[name] for name in MEMBERS}, weights)
+
+    early, late = weighted_without(~is_late), weighted_without(is_late)
+    return pl.select(pl.when(is_late).then(late).otherwise(early)).to_series()
+
+
+def heavy_sample(held_out: pl.DataFrame, fits: int) -> pl.DataFrame:
+    """All leads of at most ``fits`` meters and issue days: the newest issues first, meters in their order."""
+    issues = held_out.select("meter_id", "channel", "cutoff_date").unique()
+    chosen = issues.sort("cutoff_date", "meter_id", "channel", descending=[True, False, False]).head(fits)
+    return held_out.join(chosen, on=chosen.columns, how="semi", maintain_order="left")
+
+
+def _fold(rows: pl.DataFrame, bands: ResidualBands, name: str, *, is_sample: bool) -> pl.DataFrame:
+    banded = with_band(rows.filter(pl.col("p50_kwh").is_not_null()), bands)
+    return banded.select(
+        pl.lit(name).alias("model"),
+        "meter_id",
+        "channel",
+        "source",
+        "commodity",
+        "cutoff_date",
+        pl.col("lead").alias("lead_days"),
+        "local_date",
+        "p10_kwh",
+        "p50_kwh",
+        "p90_kwh",
+        pl.col("target_kwh").alias("actual_kwh"),
+        pl.lit(is_sample).alias("is_sample"),
+    )
 
 
 def backtest_metrics(tested: pl.DataFrame, bands: ResidualBands) -> dict[str, float]:
@@ -119,9 +206,10 @@ def backtest_metrics(tested: pl.DataFrame, bands: ResidualBands) -> dict[str, fl
     The bands come from the same rows, so the pinball loss is slightly flattering; coverage, which would
     be 80 % by construction, is left to the scores of issued forecasts.
     """
+    known = tested.filter(pl.col("p50_kwh").is_not_null())
     error = pl.col("p50_kwh") - pl.col("target_kwh")
-    whole = with_band(tested, bands).select(
+    whole = with_band(known, bands).select(
         mae_kwh=error.abs().mean(), rmse_kwh=error.pow(2).mean().sqrt(), pinball_kwh=mean_pinball("target_kwh").mean()
     )
-    by_lead = tested.group_by("lead").agg(mae=error.abs().mean()).sort("lead")
+    by_lead = known.group_by("lead").agg(mae=error.abs().mean()).sort("lead")
     return whole.row(0, named=True) | {f"mae_kwh_lead_{lead}": mae for lead, mae in by_lead.iter_rows()}

@@ -112,6 +112,7 @@ def forecasts_for(days: pl.DataFrame, *, sd: float, issued: bool = True, lead: i
             "p50_kwh": 10.0,
             "p90_kwh": 10 + 1.2815 * sd,
             "is_issued": issued,
+            "is_fallback": False,
             "reason": "it won",
             "issued_at_utc": datetime(2026, 1, 1),
         }

@@ -1,5 +1,6 @@
 from datetime import date, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import polars as pl
 import pytest
@@ -7,18 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from energy_platform.adapters.warehouse import Warehouse
+from energy_platform.domain.forecasting.history import HISTORY_DAYS
 from energy_platform.domain.forecasting.rows import (
     ENERGY_FEATURES,
     MAX_TRAINING_ROWS,
     MODEL_FEATURES,
     backtest_days,
-    design,
     feature_hash,
     issue_rows_sql,
     stride_for,
     training_rows_sql,
 )
 from energy_platform_tests.day_builders import as_meter_days, make_days, make_warehouse
+from energy_platform_tests.domain.forecasting.known import design_of
 
 CUTOFF = date(2013, 6, 3)
 TABLE = "features.meter_days"
@@ -44,7 +46,7 @@ def known(days: pl.DataFrame) -> dict[tuple[str, date], float]:
 def test_a_training_row_knows_only_days_before_its_issue_and_targets_before_the_cutoff(
     warehouse: Warehouse, days: pl.DataFrame
 ) -> None:
-    rows = design(warehouse.read(training_rows_sql(TABLE, cutoff=CUTOFF, stride=1)))
+    rows = design_of(warehouse, training_rows_sql(TABLE, cutoff=CUTOFF, stride=1))
     assert rows["local_date"].max() == CUTOFF - timedelta(days=1)
     ahead = (rows["local_date"] - rows["cutoff_date"]).dt.total_days()
     assert (ahead == rows["lead"] - 1).all()
@@ -58,7 +60,7 @@ def test_a_training_row_knows_only_days_before_its_issue_and_targets_before_the_
 
 def test_the_weekday_inputs_are_those_of_the_target_day(warehouse: Warehouse, days: pl.DataFrame) -> None:
     energy = known(days)
-    rows = design(warehouse.read(issue_rows_sql(TABLE, issue_days=[CUTOFF])))
+    rows = design_of(warehouse, issue_rows_sql(TABLE, issue_days=[CUTOFF]))
     assert rows.height == 3 * 7
     for row in rows.iter_rows(named=True):
         weeks = [energy.get((row["meter_id"], row["local_date"] - timedelta(days=7 * week))) for week in (1, 2, 3, 4)]
@@ -68,7 +70,7 @@ def test_the_weekday_inputs_are_those_of_the_target_day(warehouse: Warehouse, da
 
 
 def test_rows_to_issue_carry_no_targets_and_backtest_rows_only_known_ones(warehouse: Warehouse) -> None:
-    assert design(warehouse.read(issue_rows_sql(TABLE, issue_days=[CUTOFF])))["target_kwh"].null_count() == 21
+    assert design_of(warehouse, issue_rows_sql(TABLE, issue_days=[CUTOFF]))["target_kwh"].null_count() == 21
     held_out = warehouse.read(issue_rows_sql(TABLE, issue_days=backtest_days(CUTOFF, meters=3), known_before=CUTOFF))
     assert held_out["target_kwh"].null_count() == 0
     assert held_out["local_date"].max() < CUTOFF
@@ -91,7 +93,7 @@ def test_scaled_inputs_do_not_depend_on_the_size_of_the_meter(tmp_path: Path) ->
     )
     large = small.with_columns(meter_id=pl.lit("large"), energy_kwh=pl.col("energy_kwh") * 1000)
     warehouse = make_warehouse(tmp_path / "w.duckdb", pl.concat([small, large]))
-    rows = design(warehouse.read(issue_rows_sql(TABLE, issue_days=[date(2013, 2, 20)])))
+    rows = design_of(warehouse, issue_rows_sql(TABLE, issue_days=[date(2013, 2, 20)]))
     first, second = (rows.filter(pl.col("meter_id") == name) for name in ("home-0", "large"))
     for name in ENERGY_FEATURES:
         assert first[name].to_list() == pytest.approx(second[name].to_list(), rel=1e-4), name
@@ -100,16 +102,15 @@ def test_scaled_inputs_do_not_depend_on_the_size_of_the_meter(tmp_path: Path) ->
 def test_a_home_that_stands_empty_can_be_designed(tmp_path: Path) -> None:
     dates = [date(2013, 1, 1) + timedelta(days=day) for day in range(60)]
     empty = as_meter_days(pl.DataFrame({"meter_id": "a", "local_date": dates, "energy_kwh": [0.0] * 60}))
-    rows = design(
-        make_warehouse(tmp_path / "w.duckdb", empty).read(issue_rows_sql(TABLE, issue_days=[date(2013, 2, 20)]))
-    )
+    warehouse = make_warehouse(tmp_path / "w.duckdb", empty)
+    rows = design_of(warehouse, issue_rows_sql(TABLE, issue_days=[date(2013, 2, 20)]))
     assert rows["scale_kwh"].min() > 0
     assert rows["spread_kwh"].min() > 0
     assert rows.select(MODEL_FEATURES).select(pl.all().is_infinite().any()).sum_horizontal().item() == 0
 
 
 def test_no_rows_can_be_designed_too(warehouse: Warehouse) -> None:
-    rows = design(warehouse.read(issue_rows_sql(TABLE, issue_days=[date(1999, 1, 1)])))
+    rows = design_of(warehouse, issue_rows_sql(TABLE, issue_days=[date(1999, 1, 1)]))
     assert rows.height == 0
     assert set(MODEL_FEATURES) <= set(rows.columns)
 
@@ -138,3 +139,22 @@ def test_every_target_of_the_backtest_lies_before_the_cutoff(cutoff: date, meter
 def test_the_feature_hash_changes_with_any_input() -> None:
     assert feature_hash() == feature_hash()
     assert len({feature_hash(), feature_hash(MODEL_FEATURES[1:]), feature_hash((*MODEL_FEATURES, "new"))}) == 3
+
+
+def test_a_training_reads_three_years_and_no_more(tmp_path: Path) -> None:
+    old = make_days(seed=24, meters=1, days=1300, first_day=date(2010, 1, 1), missing_share=0)
+    warehouse = make_warehouse(tmp_path / "w.duckdb", old)
+    rows = warehouse.read(training_rows_sql(TABLE, cutoff=CUTOFF, stride=1))
+    assert rows["cutoff_date"].min() == CUTOFF - timedelta(days=HISTORY_DAYS - 1)
+
+
+def test_the_last_week_of_december_is_told_from_other_weeks(warehouse: Warehouse) -> None:
+    rows = design_of(warehouse, issue_rows_sql(TABLE, issue_days=[date(2013, 1, 5), date(2013, 6, 3)]))
+    assert rows["is_year_end"].sum() == 0
+    homes = make_days(seed=25, meters=1, days=40, first_day=date(2013, 12, 1), missing_share=0, incomplete_share=0)
+    with TemporaryDirectory() as folder:
+        winter = make_warehouse(Path(folder) / "w.duckdb", homes)
+        flags = design_of(winter, issue_rows_sql(TABLE, issue_days=[date(2013, 12, 22), date(2013, 12, 29)]))
+    assert set(flags.filter(pl.col("is_year_end") == 1)["local_date"]) == {
+        date(2013, 12, 24) + timedelta(days=day) for day in range(9)
+    }

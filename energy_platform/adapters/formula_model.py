@@ -1,0 +1,36 @@
+"""A model that is a formula in JSON: MLflow loads this file as code, so nothing has to be unpickled.
+
+Belongs here: what MLflow runs when somebody loads such a version (``mlflow.pyfunc.load_model``). Does not
+belong here: how versions are written and read by the platform (registry.py). It imports nothing of the
+platform, because MLflow copies the file beside the model and runs it where the platform may not be.
+
+The formula is linear: weights over named inputs and a constant. A ridge regression is one over features, a
+combination is one over the medians of its members. An input that is missing counts as its ``fill``.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+
+FORMULA = "formula.json"
+
+
+class FormulaModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow ships no types that are read here
+    """Weights over columns, read from ``formula.json``."""
+
+    def load_context(self, context: Any) -> None:
+        """Read the formula."""
+        folder = Path(context.artifacts["files"])
+        self.formula = json.loads((folder / FORMULA).read_text(encoding="utf-8"))
+
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG002  # MLflow takes hints for a schema
+        """One number a row, never negative: energy of a consumption meter."""
+        values = model_input[self.formula["inputs"]].to_numpy(dtype=float)
+        filled = np.where(np.isfinite(values), values, np.array(self.formula["fill"]))
+        return np.maximum(filled @ np.array(self.formula["weights"]) + self.formula["intercept"], 0.0)
+
+
+mlflow.models.set_model(FormulaModel())
