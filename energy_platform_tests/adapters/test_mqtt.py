@@ -50,6 +50,9 @@ def test_what_is_not_acknowledged_comes_again_and_what_is_does_not(tmp_path, ver
         taken = collect(source, 3)
         source.acknowledge(taken[:1])
         source.close()
+        # A message sent while the broker still takes the session for open would reset the connection, and with it
+        # the acknowledgement that is not read yet: a round trip on another topic lets the broker read it first.
+        send(port, b"settle", topic="other")
         send(port, b"while away")
         again = connected(port, version=version)
         repeated = collect(again, 3)

@@ -1,7 +1,6 @@
-"""The operations store: small rows, many readers, transactions. SQLite in WAL mode, or PostgreSQL by URL.
+"""The store itself: its engine, checkpoints of streams, API keys, idempotency keys.
 
-Belongs here: checkpoints of streams, API keys, idempotency keys, and later what else must be
-remembered between two requests. Does not belong here: readings, forecasts or anything else that grows with the meters.
+Belongs here: what intake and access need. Does not belong here: what other parts keep, which has modules of its own.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ from typing import Any, Self
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from energy_platform.adapters.operations.metadata import METADATA
 from energy_platform.domain.access import Role
 from energy_platform.domain.errors import IdempotencyConflict, KeyNotFound
 from energy_platform.domain.events import Checkpoint, Progress
 
-_METADATA = sa.MetaData()
 STREAM_CHECKPOINTS = sa.Table(
     "stream_checkpoints",
-    _METADATA,
+    METADATA,
     sa.Column("consumer", sa.String(200), primary_key=True),
     sa.Column("stream", sa.String(200), primary_key=True),
     sa.Column("shard", sa.String(200), primary_key=True),
@@ -35,7 +34,7 @@ STREAM_CHECKPOINTS = sa.Table(
 )
 API_KEYS = sa.Table(
     "api_keys",
-    _METADATA,
+    METADATA,
     sa.Column("key_id", sa.String(16), primary_key=True),
     sa.Column("name", sa.String(200), nullable=False),
     sa.Column("role", sa.String(20), nullable=False),
@@ -45,7 +44,7 @@ API_KEYS = sa.Table(
 )
 IDEMPOTENCY_KEYS = sa.Table(
     "idempotency_keys",
-    _METADATA,
+    METADATA,
     sa.Column("key_id", sa.String(16), primary_key=True),
     sa.Column("idempotency_key", sa.String(200), primary_key=True),
     sa.Column("request_sha256", sa.String(64), nullable=False),
@@ -98,7 +97,7 @@ class Operations:
                 Path(address.database).parent.mkdir(parents=True, exist_ok=True)
             sa.event.listen(engine, "connect", _prepare_sqlite)
         with engine.begin() as connection:
-            for table in _METADATA.sorted_tables:
+            for table in METADATA.sorted_tables:
                 # Not create_all: two processes that start at once would both find the table missing.
                 connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
         return cls(engine)
