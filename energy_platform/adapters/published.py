@@ -3,7 +3,7 @@
     <place>/current.json                              names the generation to read; swapped in one step
     <place>/generations/<stamp>-<id>/generation.json  what the generation holds
     <place>/generations/<stamp>-<id>/<schema>/<table>.parquet
-    <place>/generations/<stamp>-<id>/lake/readings/part-<from>-<to>.parquet
+    <place>/generations/<stamp>-<id>/lake/reading_rows/part-<from>-<to>.parquet
 
 The place is a folder or a prefix on S3. A generation is written whole under a name nobody reads, then
 the pointer is swapped. Readers take the pointer once and stay in that generation: they meet no lock and
@@ -28,7 +28,7 @@ import polars as pl
 
 from energy_platform.adapters.published_parts import Part, ledger_mark, part_sql, plan_parts
 from energy_platform.adapters.published_store import FileMark, FolderStore, GenerationStore
-from energy_platform.domain.columns import FILES, READINGS_TABLE, Table
+from energy_platform.domain.columns import FILES, READING_ROWS, Table
 from energy_platform.domain.errors import ContractBroken, NothingPublished
 
 # A reader that took the pointer just before a swap goes on reading the old generation; nothing that
@@ -47,7 +47,8 @@ class Generation:
         generation_id: its name.
         created_at_utc: when it was published.
         tables: row counts by ``schema.table``.
-        files: Parquet files by ``schema.table``, relative to ``root``.
+        files: Parquet files by ``schema.table``, relative to ``root``; none of a view.
+        views: SQL by ``schema.table`` of what is joined when it is read, such as the readings with their names.
         facts: what the publisher said of it, such as ``newest_file_id``.
         parts: the file-number ranges that the readings are kept in.
         marks: size and hash of each file.
@@ -58,6 +59,7 @@ class Generation:
     created_at_utc: datetime
     tables: Mapping[str, int]
     files: Mapping[str, tuple[str, ...]]
+    views: Mapping[str, str]
     facts: Mapping[str, Any]
     parts: tuple[Part, ...] = ()
     marks: Mapping[str, FileMark] = field(default_factory=dict)
@@ -90,10 +92,9 @@ class Generation:
         connection = duckdb.connect(":memory:", config=config)
         try:
             connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
-            for name, files in self.files.items():
-                paths = ", ".join(_literal(str(root / file)) for file in files)
+            for name, sql in {**{name: _scan(root, files) for name, files in self.files.items()}, **self.views}.items():
                 connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name.split('.')[0]}")
-                connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet([{paths}])")
+                connection.execute(f"CREATE VIEW {name} AS {sql}")
             connection.execute(f"SET allowed_directories = [{_literal(str(root) + '/')}]")
             connection.execute("SET enable_external_access = false; SET lock_configuration = true")
         except BaseException:
@@ -124,7 +125,9 @@ class Generation:
             "newest_file_id": self.facts.get("newest_file_id"),
             "facts": dict(self.facts),
             "tables": {
-                name: {"rows": rows, "files": list(self.files[name])} for name, rows in sorted(self.tables.items())
+                name: {"rows": rows, "files": list(self.files.get(name, ()))}
+                | ({"view": self.views[name]} if name in self.views else {})
+                for name, rows in sorted(self.tables.items())
             },
             "reading_parts": [part.as_json() for part in self.parts],
             "marks": {file: mark.as_json() for file, mark in sorted(self.marks.items())},
@@ -193,7 +196,7 @@ class Published:
             writer.write(table)
         written = writer.settle()
         generation = Generation(
-            store, generation_id, now, writer.rows, writer.files, dict(facts), writer.parts, writer.marks
+            store, generation_id, now, writer.rows, writer.files, writer.views, dict(facts), writer.parts, writer.marks
         )
         store.finish(generation_id, written, generation.as_json())
         kept = _kept([*history, {"generation_id": generation_id, "created_at_utc": now.isoformat()}], self.keep, now)
@@ -207,7 +210,8 @@ class Published:
             generation_id=manifest["generation_id"],
             created_at_utc=datetime.fromisoformat(manifest["created_at_utc"]),
             tables={name: entry["rows"] for name, entry in manifest["tables"].items()},
-            files={name: tuple(entry["files"]) for name, entry in manifest["tables"].items()},
+            files={name: tuple(entry["files"]) for name, entry in manifest["tables"].items() if "view" not in entry},
+            views={name: entry["view"] for name, entry in manifest["tables"].items() if "view" in entry},
             facts=manifest["facts"],
             parts=tuple(Part(**part) for part in manifest["reading_parts"]),
             marks={file: FileMark(**mark) for file, mark in manifest.get("marks", {}).items()},
@@ -224,19 +228,22 @@ class _Writer:
     previous: Generation | None
     rows: dict[str, int] = field(default_factory=dict)
     files: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    views: dict[str, str] = field(default_factory=dict)
     parts: tuple[Part, ...] = ()
     marks: dict[str, FileMark] = field(default_factory=dict)
 
     def write(self, table: Table) -> None:
-        """One table: whole, or as parts when it is the readings."""
+        """One table: whole, as parts when it is the readings, as its SQL when it is a view."""
         (self.folder / table.schema).mkdir(exist_ok=True)
         found = self._columns(table)
         missing = [column for column in table.column_names if column not in found]
         if found and missing:
             raise ContractBroken(table.full_name, missing=missing, found=found)
-        if not found:
+        if table.view_sql:
+            self._write_view(table)
+        elif not found:
             self._write_empty(table)
-        elif table is READINGS_TABLE and self._columns(FILES):
+        elif table is READING_ROWS and self._columns(FILES):
             self._write_readings()
         else:
             file = f"{table.schema}/{table.name}.parquet"
@@ -255,9 +262,14 @@ class _Writer:
             self.previous.hand_over(file, self.generation_id)
         return [file for file in written if file not in same]
 
+    def _write_view(self, table: Table) -> None:
+        """The readings with their names are joined when they are asked for: to write names made this three times as long."""
+        self.rows[table.full_name] = self.rows[READING_ROWS.full_name]
+        self.views[table.full_name] = table.view_sql
+
     def _write_readings(self) -> None:
         """Readings as parts by file number; unchanged parts are taken over, not written."""
-        name = READINGS_TABLE.full_name
+        name = READING_ROWS.full_name
         (self.folder / name.replace(".", "/")).mkdir()
         before = () if self.previous is None else self.previous.marked_parts
         counts = dict(self.connection.execute(f"SELECT file_id, count(*) FROM {name} GROUP BY file_id").fetchall())
@@ -270,7 +282,7 @@ class _Writer:
         ]
         self.parts = (*keep, *written)
         if not self.parts:
-            self._write_empty(READINGS_TABLE)
+            self._write_empty(READING_ROWS)
             return
         self.rows[name] = sum(part.rows for part in self.parts)
         self.files[name] = tuple(part.file for part in self.parts)
@@ -299,6 +311,11 @@ def _kept(history: Sequence[dict[str, str]], keep: int, now: datetime) -> list[d
     successors = [datetime.fromisoformat(entry["created_at_utc"]) for entry in history[1:]]
     old = len(history) - keep
     return [entry for number, entry in enumerate(history) if number >= old or now - successors[number] < GRACE]
+
+
+def _scan(root: Path, files: Sequence[str]) -> str:
+    """A query of all rows of Parquet files."""
+    return f"SELECT * FROM read_parquet([{', '.join(_literal(str(root / file)) for file in files)}])"
 
 
 def _literal(text: str) -> str:

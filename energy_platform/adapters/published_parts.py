@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 
-from energy_platform.domain.columns import FILES, READINGS_TABLE
+from energy_platform.domain.columns import FILES, READING_ROWS
 
 # How many times larger than what comes after it a part must be to stay. Small daily parts are folded
 # into one another, so that n loads leave about log2(n) parts and a row is rewritten about log2(n) times.
@@ -39,7 +39,7 @@ class Part:
     @property
     def file(self) -> str:
         """Its path in a generation."""
-        return f"{READINGS_TABLE.schema}/{READINGS_TABLE.name}/part-{self.first:08d}-{self.last:08d}.parquet"
+        return f"{READING_ROWS.schema}/{READING_ROWS.name}/part-{self.first:08d}-{self.last:08d}.parquet"
 
     def as_json(self) -> dict[str, Any]:
         """As a manifest holds it."""
@@ -97,5 +97,5 @@ def ledger_mark(connection: duckdb.DuckDBPyConnection, first: int, last: int) ->
 
 def part_sql(part: Part) -> str:
     """The readings of one part."""
-    columns = ", ".join(READINGS_TABLE.column_names)
-    return f"SELECT {columns} FROM {READINGS_TABLE.full_name} WHERE file_id BETWEEN {part.first} AND {part.last}"
+    columns = ", ".join(READING_ROWS.column_names)
+    return f"SELECT {columns} FROM {READING_ROWS.full_name} WHERE file_id BETWEEN {part.first} AND {part.last}"

@@ -28,7 +28,9 @@ def clear_errors(place: str) -> Iterator[None]:
     try:
         yield
     except (BotoCoreError, ClientError, S3UploadFailedError) as error:
-        remedy = "Check ENERGY_LANDING, ENERGY_S3_ENDPOINT_URL and the rights of these AWS credentials."
+        remedy = (
+            "Check ENERGY_LANDING, ENERGY_PUBLISHED, ENERGY_S3_ENDPOINT_URL and the rights of these AWS credentials."
+        )
         raise LandingUnreachable(place, problem=str(error).rstrip("."), remedy=remedy) from None
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from energy_platform.adapters.published import GRACE, Published
 from energy_platform.adapters.published_parts import Part, plan_parts
 from energy_platform.adapters.warehouse import Warehouse
-from energy_platform.domain.columns import FILES, METER_DAYS, READINGS_TABLE, SITES, TABLES
+from energy_platform.domain.columns import FILES, METER_DAYS, METERS, READING_ROWS, READINGS_TABLE, SITES, TABLES
 from energy_platform.domain.errors import ContractBroken, NothingPublished
 
 NOW = datetime(2026, 3, 4, 5, 30)
@@ -225,7 +225,7 @@ def test_readers_meet_no_error_and_exactly_one_generation_while_others_are_publi
     """Each generation puts the same number into two tables; a reader that saw two generations would see two numbers."""
     published = Published(tmp_path / "published", keep=1)
     done, errors, reads = threading.Event(), [], []
-    tables = (SITES, METER_DAYS, FILES, READINGS_TABLE)
+    tables = (SITES, METER_DAYS, FILES, METERS, READING_ROWS, READINGS_TABLE)
 
     def put(number: int) -> None:
         with warehouse.transaction() as connection:

@@ -19,7 +19,7 @@ from energy_platform.adapters.published import GRACE, Published
 from energy_platform.adapters.published_objects import ObjectStore
 from energy_platform.adapters.published_store import POINTER, FolderStore
 from energy_platform.adapters.warehouse import Warehouse
-from energy_platform.domain.columns import FILES, READINGS_TABLE, SITES, TABLES
+from energy_platform.domain.columns import FILES, METERS, READING_ROWS, READINGS_TABLE, SITES, TABLES
 from energy_platform.domain.errors import CloudRefused, NothingPublished
 from energy_platform_tests.adapters.test_published import NOW, load_file, new_warehouse, publish
 from energy_platform_tests.streaming import brokers
@@ -141,7 +141,7 @@ def test_a_file_is_fetched_once_and_the_publisher_fetches_nothing(s3, tmp_path: 
 
 
 def test_parts_and_tables_that_did_not_change_are_not_uploaded_again(s3, tmp_path: Path, warehouse: Warehouse) -> None:
-    tables = (SITES, FILES, READINGS_TABLE)
+    tables = (SITES, FILES, METERS, READING_ROWS, READINGS_TABLE)
     load_file(warehouse, 1, 1000)
     first = publish(place(s3, tmp_path / "here"), warehouse, NOW, tables)
     assert {f"tables/generations/{first.generation_id}/{file}" for file in first.marks} <= uploads(s3)
@@ -214,7 +214,7 @@ def test_old_generations_are_pruned_here_there_and_in_the_bucket_but_none_replac
     s3, tmp_path: Path, warehouse: Warehouse
 ) -> None:
     published, reader = place(s3, tmp_path / "here", keep=1), place(s3, tmp_path / "there", keep=1)
-    tables = (SITES, FILES, READINGS_TABLE)
+    tables = (SITES, FILES, METERS, READING_ROWS, READINGS_TABLE)
     first = publish(published, warehouse, NOW, tables)
     slow = reader.current()
     slow.connect().close()
@@ -251,7 +251,7 @@ def test_readers_meet_exactly_one_generation_while_others_are_published(
     s3, tmp_path: Path, warehouse: Warehouse
 ) -> None:
     published, done, errors, seen = place(s3, tmp_path / "here"), threading.Event(), [], []
-    tables = (SITES, FILES, READINGS_TABLE)
+    tables = (SITES, FILES, METERS, READING_ROWS, READINGS_TABLE)
 
     def read() -> None:
         reader = place(s3, tmp_path / "there")  # both readers share one folder of copies

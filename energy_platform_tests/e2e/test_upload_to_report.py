@@ -4,19 +4,22 @@ import io
 import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import dagster as dg
 import polars as pl
 import pytest
 
 from energy_platform.adapters.aws.client import Aws
-from energy_platform.adapters.published import Published
 from energy_platform.definitions import defs
 from energy_platform.defs.automation import QUIET, continue_flow
 from energy_platform.defs.landing.sensors import landing_files_sensor
+from energy_platform.domain.errors import LandingUnreachable
 from energy_platform.instance import open_instance
+from energy_platform.serving.published import open_published
 from energy_platform.serving.query import run_query
 from energy_platform.settings import Settings
+from energy_platform.status import backtest_cutoffs
 from energy_platform_tests.conftest import using_home
 from energy_platform_tests.streaming import brokers
 from energy_platform_tests.streaming.consumer import TEST_CREDENTIALS
@@ -73,7 +76,11 @@ def uploaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Setting
     logging.getLogger("dagster").setLevel(logging.ERROR)
     credentials = {name.upper(): value for name, value in TEST_CREDENTIALS.items()}
     with brokers.kinesis_server() as endpoint:
-        places = {"ENERGY_LANDING": f"s3://{BUCKET}/landing", "ENERGY_S3_ENDPOINT_URL": endpoint}
+        places = {
+            "ENERGY_LANDING": f"s3://{BUCKET}/landing",
+            "ENERGY_PUBLISHED": f"s3://{BUCKET}/published",
+            "ENERGY_S3_ENDPOINT_URL": endpoint,
+        }
         with using_home(home, **places, **credentials, AWS_DEFAULT_REGION="us-east-1") as settings:
             s3 = Aws(endpoint_url=endpoint).client("s3")
             s3.create_bucket(Bucket=BUCKET)
@@ -87,7 +94,7 @@ def read(s3, key: str) -> pl.DataFrame:
 
 
 def ask(settings: Settings, sql: str) -> pl.DataFrame:
-    return run_query(Published(settings.published_path), sql)
+    return run_query(open_published(settings), sql)
 
 
 def test_every_row_of_the_upload_is_a_reading(uploaded) -> None:
@@ -122,6 +129,27 @@ def test_the_bucket_has_the_report_of_the_run(uploaded) -> None:
     assert body == (settings.reports_path / "latest.html").read_bytes()
     keys = [item["Key"] for item in s3.list_objects_v2(Bucket=BUCKET)["Contents"]]
     assert [key for key in keys if key.startswith("reports/")] == ["reports/energy_report.html"], "names are stable"
+
+
+def test_the_tables_are_in_the_bucket_and_another_machine_reads_them(uploaded, tmp_path: Path) -> None:
+    settings, s3, _ = uploaded
+    keys = [item["Key"] for item in s3.list_objects_v2(Bucket=BUCKET)["Contents"]]
+    assert "published/current.json" in keys
+    assert {f"published/exports/{name}/appliances.csv" for name in ("processed", "forecast", "anomalies")} <= set(keys)
+    assert not (settings.home_path / "published").exists()
+    with using_home(tmp_path / "elsewhere") as other:
+        totals = "SELECT count(*) AS days, sum(energy_kwh) AS kwh FROM marts.meter_days WHERE source = 'appliances'"
+        assert ask(other, totals).rows() == ask(settings, totals).rows()
+        assert (other.published_path / "generations").is_dir(), "its own copies"
+        assert backtest_cutoffs(other, weeks=1, source="appliances")
+
+
+def test_tables_published_inside_the_landing_zone_are_refused(uploaded, tmp_path: Path) -> None:
+    with (
+        using_home(tmp_path, ENERGY_PUBLISHED=f"s3://{BUCKET}/landing/published") as settings,
+        pytest.raises(LandingUnreachable, match="would land as new files"),
+    ):
+        open_published(settings)
 
 
 def test_a_second_delivery_counts_nothing_twice_and_a_changed_file_is_a_correction(uploaded) -> None:

@@ -107,20 +107,17 @@ class _Load:
                                                          commodity VARCHAR)"""
         )
         numbers.begin(self.connection)
-        self.connection.executemany(
-            "INSERT INTO batch_files VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    file_id,
-                    str(plan.file.path),
-                    plan.meter.text,
-                    plan.channel.text,
-                    None if plan.site is None else plan.site.text,
-                    self.available_at[file_id],
-                )
-                for file_id, plan in self.plans.items()
-            ],
-        )
+        rows = {
+            "file_id": list(self.plans),
+            "path": [str(plan.file.path) for plan in self.plans.values()],
+            "meter": [plan.meter.text for plan in self.plans.values()],
+            "channel": [plan.channel.text for plan in self.plans.values()],
+            "site": [None if plan.site is None else plan.site.text for plan in self.plans.values()],
+            "available_at_utc": [self.available_at[file_id] for file_id in self.plans],
+        }
+        self.connection.register("files_of_batch", pl.DataFrame(rows).to_arrow())
+        self.connection.execute("INSERT INTO batch_files BY NAME SELECT * FROM files_of_batch")
+        self.connection.unregister("files_of_batch")
 
     def insert_fast(self, plans: Iterable[FilePlan], *, sampled: bool = True) -> None:
         """Insert what DuckDB's reader accepts, files of one shape by one statement; keep the lines it refuses."""

@@ -13,7 +13,7 @@ import duckdb
 
 from energy_platform.adapters.lake_loader.content import csv_options, literal
 from energy_platform.adapters.lake_loader.lines import Numbered
-from energy_platform.adapters.lake_loader.names import gather_names, name_columns
+from energy_platform.adapters.lake_loader.names import gather_names, name_columns, number_sql
 from energy_platform.adapters.lake_loader.numbers import NO_METER
 from energy_platform.adapters.lake_loader.plan import FilePlan
 from energy_platform.domain.intervals import FIRST_PLAUSIBLE_UTC, offset_minutes_at, offset_sql
@@ -44,13 +44,13 @@ def insert_files(
     first = plans[0]
     declaration = first.declaration
     assert isinstance(declaration, ReadingsSource)  # noqa: S101  (FilePlan.is_fast)
-    keys = gather_names(plans, connection, sampled=sampled)
+    meter_no, names = number_sql(gather_names(plans, connection, sampled=sampled), connection)
     connection.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
     factor = declaration.kwh_per_unit
     energy = "number" if factor == 1 else f"number * {factor!r}"
     connection.execute(
         f"""INSERT INTO lake.reading_rows BY NAME
-            SELECT coalesce(names.meter_no, {NO_METER}) AS meter_no,
+            SELECT coalesce({meter_no}, {NO_METER}) AS meter_no,
                    start_utc AS interval_start_utc,
                    {declaration.interval_minutes} AS interval_minutes,
                    {offset_sql(declaration.site_zone, "start_utc")} AS utc_offset_minutes,
@@ -59,7 +59,7 @@ def insert_files(
                    batch.file_id AS file_id
             FROM (SELECT *, {_start(first)} AS start_utc FROM {_reader(plans)}) AS rows
             JOIN batch_files AS batch ON batch.path = rows.landed_path
-            LEFT JOIN names ON {" AND ".join(f"names.{key} = rows.{key}" for key in keys)}"""
+            {names}"""
     )
     if sampled and _missed(connection, name_columns(first)) > BEARABLE_MISSES:
         raise NamesMissed

@@ -23,9 +23,9 @@ from energy_platform.domain.readings import FileOutcome, LandedFile, LoadSummary
 from energy_platform.domain.sources import SourceDeclaration
 
 # Files read by one statement. 8 files of 1M rows: 4.6 s for 16.8M rows against 6.9 s one by one.
-FILES_PER_BATCH = 8
+FILES_PER_BATCH = 24
 # Small files by the thousand: more to a transaction, up to as many bytes as 8 files of 1M rows.
-BYTES_PER_BATCH = 8 * 68_000_000
+BYTES_PER_BATCH = 24 * 68_000_000
 MANY_FILES_PER_BATCH = 256
 
 REFUSED_FOLDER = "rejected"

@@ -22,7 +22,7 @@ from energy_platform.adapters.registry import (
 )
 from energy_platform.adapters.warehouse import Warehouse
 from energy_platform.defs.metadata import markdown_table, row_count, table_spec
-from energy_platform.defs.models.deciding import decide_champion, find_leaks
+from energy_platform.defs.models.deciding import decide_champion, find_leaks, suspicious_outcome
 from energy_platform.defs.partitions import weekly_cutoffs
 from energy_platform.domain.columns import (
     BACKTESTS,
@@ -107,8 +107,10 @@ def models_decisions(
     commit = git_commit(PROJECT_ROOT)
     cutoffs = [date.fromisoformat(key) for key in context.partition_keys]
     decisions, backtests, residuals, audit = [], [], [], []
+    newest_rows = read_rows(warehouse, cutoffs[-1])
+    leaks = find_leaks(warehouse, newest_rows[0], cutoff=cutoffs[-1])
     for cutoff in cutoffs:
-        training, held_out, series, newest = read_rows(warehouse, cutoff)
+        training, held_out, series, newest = newest_rows if cutoff == cutoffs[-1] else read_rows(warehouse, cutoff)
         heavy_fits = config.heavy_fits if cutoff == cutoffs[-1] else 0
         trained = train(training, held_out, series, cutoff=cutoff, seed=settings.seed, heavy_fits=heavy_fits)
         tags = {
@@ -120,9 +122,9 @@ def models_decisions(
         }
         backtests.append(backtest_rows(trained.folds, cutoff=cutoff))
         residuals.append(residual_rows(trained.folds, model=trained.model, cutoff=cutoff))
-        leaks = find_leaks(warehouse, trained, training)
         run_id, version = register(registry, trained, leaderboard_of(backtests[-1]), tags)
-        decision = decide_champion(warehouse, registry, trained, version=version, leaks=leaks)
+        findings = [*leaks, *suspicious_outcome(trained)]
+        decision = decide_champion(warehouse, registry, trained, version=version, leaks=findings)
         context.log.info(decision.reason)
         decisions.append(decision_row(trained, decision, run_id=run_id, version=version))
         audit.append(decision)

@@ -19,16 +19,23 @@ from energy_platform.domain.forecasting.history import DaySeries, known_series_s
 from energy_platform.domain.forecasting.promotion import Candidates, Decision, champion_at, decide, promotion_rows
 from energy_platform.domain.forecasting.rows import MODEL_FEATURES, design, feature_hash, issue_rows_sql
 from energy_platform.domain.forecasting.sentinel import Finding, changed_by_the_future, find_leakage, too_good
-from energy_platform.domain.forecasting.training import PREFERRED, Training
+from energy_platform.domain.forecasting.training import MIN_TRAINING_ROWS, PREFERRED, Training
 
 _ROW = ["meter_id", "channel", "source", "commodity", "cutoff_date", "lead_days", "local_date"]
 
 
-def find_leaks(warehouse: Warehouse, trained: Training, training: pl.DataFrame) -> list[Finding]:
-    """What the sentinel finds in a training: inputs that know the future, the target in disguise, errors of nothing."""
-    if trained.bundle is None:
-        return []
-    day = trained.cutoff - timedelta(days=7)
+def find_leaks(warehouse: Warehouse, training: pl.DataFrame, *, cutoff: date) -> list[Finding]:
+    """What the sentinel finds in the inputs of a run: some that know the future, the target in disguise.
+
+    All cutoffs of a run have their inputs from the same code and its newest cutoff has the rows of all others:
+    one look at that one, which takes a second, speaks for every training of the run.
+
+    Args:
+        warehouse: where days are read that are changed and computed again.
+        training: rows of the newest cutoff of the run.
+        cutoff: that cutoff.
+    """
+    day = cutoff - timedelta(days=7)
     with warehouse.connect() as connection:
         history = sample_history(connection, day=day)
 
@@ -36,10 +43,17 @@ def find_leaks(warehouse: Warehouse, trained: Training, training: pl.DataFrame) 
             return _rows_of(connection, days, day)
 
         future = changed_by_the_future(rows_at_day, history, day=day) if history.height else []
+    return [*future, *(find_leakage(training, features=MODEL_FEATURES) if training.height >= MIN_TRAINING_ROWS else [])]
+
+
+def suspicious_outcome(trained: Training) -> list[Finding]:
+    """What the sentinel finds in the errors of one training: a forecast that no honest one could be."""
+    if trained.bundle is None:
+        return []
     folds = trained.folds.filter(~pl.col("is_sample"))
     naive = folds.filter(pl.col("model") == seasonal_naive.NAME).select(*_ROW, naive_kwh="p50_kwh")
     tested = folds.filter(pl.col("model") == trained.model).join(naive, on=_ROW)
-    return [*future, *find_leakage(training, features=MODEL_FEATURES), *too_good(tested, actual="actual_kwh")]
+    return too_good(tested, actual="actual_kwh")
 
 
 def _rows_of(connection: duckdb.DuckDBPyConnection, days: pl.DataFrame, day: date) -> pl.DataFrame:

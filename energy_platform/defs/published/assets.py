@@ -13,16 +13,13 @@ from energy_platform.adapters.published import Published
 from energy_platform.adapters.registry import git_commit
 from energy_platform.adapters.warehouse import Warehouse
 from energy_platform.defs.metadata import FRESHNESS, OWNERS, markdown_table, row_count
-from energy_platform.domain.columns import DAY_LOADS, FILES, READING_ROWS, SOURCE_CLOCKS, TABLES, Table
+from energy_platform.domain.columns import DAY_LOADS, FILES, SOURCE_CLOCKS, TABLES, Table
 from energy_platform.settings import PROJECT_ROOT
 
 KEY = dg.AssetKey(["published", "generation"])
-# Features are for models, day_loads for the loader, and reading_rows are the readings as they are stored; the clocks
-# are what planners of the next flow read.
+# Features are for models and day_loads for the loader; the clocks are what planners of the next flow read.
 PUBLISHED_TABLES: tuple[Table, ...] = tuple(
-    table
-    for table in TABLES
-    if (table.schema != "features" and table not in {DAY_LOADS, READING_ROWS}) or table is SOURCE_CLOCKS
+    table for table in TABLES if (table.schema != "features" and table is not DAY_LOADS) or table is SOURCE_CLOCKS
 )
 
 
