@@ -136,6 +136,7 @@ def test_the_tables_are_in_the_bucket_and_another_machine_reads_them(uploaded, t
     keys = [item["Key"] for item in s3.list_objects_v2(Bucket=BUCKET)["Contents"]]
     assert "published/current.json" in keys
     assert {f"published/exports/{name}/appliances.csv" for name in ("processed", "forecast", "anomalies")} <= set(keys)
+    assert "published/exports/earlier/appliances/train/train.csv" in keys
     assert not (settings.home_path / "published").exists()
     with using_home(tmp_path / "elsewhere") as other:
         totals = "SELECT count(*) AS days, sum(energy_kwh) AS kwh FROM marts.meter_days WHERE source = 'appliances'"

@@ -12,6 +12,7 @@ from energy_platform.adapters.published import Published
 from energy_platform.adapters.s3 import bucket_and_prefix, put_objects
 from energy_platform.defs.metadata import FRESHNESS, OWNERS
 from energy_platform.defs.resources import s3_client
+from energy_platform.serving.earlier_exports import earlier_files
 from energy_platform.serving.exports import export_tables
 from energy_platform.settings import Settings
 
@@ -27,9 +28,10 @@ REPORT = "reports/energy_report.html"
     owners=OWNERS,
     freshness_policy=FRESHNESS,
     description=(
-        "processed/, forecast/ and anomalies/<source>.csv of every source that has a drop prefix, and the report: below "
-        "<home>/exports; in the bucket of the landing zone, when it is one; below exports/ beside the published tables, "
-        "when they are in a bucket. Names are stable, so a new flow replaces them."
+        "processed/, forecast/ and anomalies/<source>.csv of every source that has a drop prefix, its train and test "
+        "folders and predictions.txt below earlier/<source>/, and the report: below <home>/exports; in the bucket of the "
+        "landing zone, when it is one; below exports/ beside the published tables, when they are in a bucket. Names are "
+        "stable, so a new flow replaces them."
     ),
 )
 def exports(settings: dg.ResourceParam[Settings], published: dg.ResourceParam[Published]) -> dg.MaterializeResult[None]:
@@ -40,6 +42,8 @@ def exports(settings: dg.ResourceParam[Settings], published: dg.ResourceParam[Pu
         for source in sorted({source for source in settings.drop_prefixes.values() if source}):
             for name, frame in export_tables(connection, source).items():
                 files[f"{name}/{source}.csv"] = frame.write_csv().encode()
+            for name, content in earlier_files(connection, source).items():
+                files[f"earlier/{source}/{name}"] = content
     files[REPORT] = (settings.reports_path / "latest.html").read_bytes()
     for name, content in files.items():
         _write_whole(settings.exports_path / name, content)

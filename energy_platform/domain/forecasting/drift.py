@@ -106,7 +106,7 @@ def feature_drift(training: pl.DataFrame, newest: pl.DataFrame, *, features: Seq
     """
     if meters < MIN_METERS:
         return []
-    from scipy import special  # type: ignore[import-untyped]
+    from scipy import special
 
     chance = float(special.chdtri(BINS - 1, PSI_CHANCE)) * 2 / meters
     threshold = max(PSI_THRESHOLD, chance)

@@ -129,7 +129,7 @@ def compare(folds: pl.DataFrame, *, model: str, reference: str, margin: float = 
     )
     if weeks < MIN_WEEKS:
         return known
-    from scipy import special  # type: ignore[import-untyped]
+    from scipy import special
 
     mean, spread = float(gain.mean()), _standard_error(gain, week.astype(np.int64), meter)
     bound = float(special.stdtrit(weeks - 1, 1 - LEVEL)) * spread

@@ -110,7 +110,7 @@ def find_leakage(rows: pl.DataFrame, *, features: Sequence[str], target: str = "
         features: the model's inputs.
         target: the column to be forecast.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     # The products are small: BLAS threads would wait for each other and burn three times the CPU.
     with threadpool_limits(1, user_api="blas"):

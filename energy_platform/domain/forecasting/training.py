@@ -18,6 +18,7 @@ from energy_platform.domain.forecasting.forecasters import FORECASTERS, MEMBERS,
 from energy_platform.domain.forecasting.history import DaySeries
 from energy_platform.domain.forecasting.intervals import ResidualBands, residual_bands, with_band
 from energy_platform.domain.forecasting.metrics import mean_pinball
+from energy_platform.domain.forecasting.promotion import MIN_SKILL
 from energy_platform.domain.forecasting.protocol import Fitted
 from energy_platform.domain.forecasting.rows import BACKTEST_DAYS
 
@@ -25,8 +26,6 @@ from energy_platform.domain.forecasting.rows import BACKTEST_DAYS
 MIN_TRAINING_ROWS = 300
 # Four issues of one meter, every lead.
 MIN_BACKTEST_ROWS = 28
-# Less than this share of the naive error is not worth a model: it is what a better mean alone may save.
-MIN_SKILL = 0.02
 # Series and issues that a heavy forecaster is fitted for, unless more are asked for.
 HEAVY_FITS = 3
 # Who is issued, if good enough, in this order.
