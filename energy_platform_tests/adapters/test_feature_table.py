@@ -51,7 +51,7 @@ def test_nothing_new_computes_nothing(tmp_path: Path, days: pl.DataFrame) -> Non
     touched=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 89)), min_size=1, max_size=4),
     known=st.integers(40, 89),
 )
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_new_days_and_corrections_give_what_a_whole_build_gives(
     tmp_path_factory: pytest.TempPathFactory, days: pl.DataFrame, touched: list[tuple[int, int]], known: int
 ) -> None:

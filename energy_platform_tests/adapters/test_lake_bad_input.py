@@ -177,7 +177,7 @@ _FILES = st.lists(st.lists(_ROWS, min_size=1, max_size=12), min_size=1, max_size
 
 # Not shrunk: an example takes half a second, and the rows of a failing one can be read as they are.
 @settings(
-    max_examples=10,
+    max_examples=6,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=list(HealthCheck),

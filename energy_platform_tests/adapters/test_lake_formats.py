@@ -168,7 +168,7 @@ def test_a_file_that_is_no_parquet_fails_alone(lake: Lake) -> None:
     assert "no whole Parquet file" in outcome.error
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     cells=st.lists(
         st.lists(st.one_of(st.none(), st.integers(0, 10_000)), min_size=3, max_size=3), min_size=1, max_size=12

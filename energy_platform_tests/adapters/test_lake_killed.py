@@ -65,8 +65,14 @@ def _killed(folder: Path, after_seconds: float) -> bool:
     return process.wait() == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("rows", [100_000, pytest.param(5_000_000, marks=pytest.mark.slow)])
-def test_a_load_that_was_killed_leaves_no_trace_once_it_is_done_again(tmp_path: Path, rows: int) -> None:
+@pytest.mark.parametrize(
+    ("rows", "shares"),
+    [(300_000, (0.05, 0.3, 0.6, 0.85)), pytest.param(5_000_000, (0.3, 0.6), marks=pytest.mark.slow)],
+    ids=["small", "5M"],
+)
+def test_a_load_that_was_killed_leaves_no_trace_once_it_is_done_again(
+    tmp_path: Path, rows: int, shares: tuple[float, ...]
+) -> None:
     whole = Lake(tmp_path / "whole")
     _write_homes(whole, rows)
     started = time.monotonic()
@@ -74,7 +80,7 @@ def test_a_load_that_was_killed_leaves_no_trace_once_it_is_done_again(tmp_path: 
     took = time.monotonic() - started
     expected = _summary(whole)
     killed = 0
-    for share in (0.05, 0.3, 0.6, 0.85):
+    for share in shares:
         home = tmp_path / f"killed-{share}"
         home.mkdir()
         (home / "landing").symlink_to(whole.landing.root, target_is_directory=True)

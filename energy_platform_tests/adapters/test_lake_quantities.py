@@ -103,7 +103,7 @@ def test_samples_of_power_become_energy_and_a_gap_none(lake: Lake) -> None:
     assert found[0] == ("M1", DAY, 1.0, "measured")
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cuts=st.lists(st.integers(0, 150), max_size=4), seed=st.randoms(use_true_random=False))
 def test_samples_in_many_files_in_any_order_give_what_one_file_does(
     tmp_path_factory: pytest.TempPathFactory, cuts: list[int], seed: object
@@ -142,7 +142,7 @@ def test_samples_said_again_change_nothing_and_a_corrected_one_makes_a_new_versi
     assert lake.read("SELECT count(*) FROM lake.readings").item() == 3
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     steps=st.lists(st.integers(0, 40_000), min_size=2, max_size=40),
     start=st.integers(0, 99_999_999),
@@ -180,7 +180,7 @@ def test_a_register_agrees_with_the_arithmetic_it_is_computed_by(lake: Lake) -> 
     assert [row[1:3] for row in _energies(lake)] == expected.select("interval_start_utc", "energy_kwh").rows()
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     case=st.sampled_from(
         [("Europe/London", datetime(2026, 10, 24, 20)), ("America/New_York", datetime(2026, 11, 1, 1))]
