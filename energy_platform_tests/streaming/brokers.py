@@ -140,6 +140,9 @@ def moto_process() -> Iterator[str]:
 
 
 def kinesis_client(endpoint: str):
+    """A client that waits instead of sending again: moto gives two puts at once the same number and keeps only one."""
     import boto3
+    from botocore.config import Config
 
-    return boto3.client("kinesis", endpoint_url=endpoint, region_name="eu-west-1", **TEST_CREDENTIALS)
+    patient = Config(read_timeout=900, retries={"total_max_attempts": 1})
+    return boto3.client("kinesis", endpoint_url=endpoint, region_name="eu-west-1", config=patient, **TEST_CREDENTIALS)
