@@ -297,8 +297,7 @@ def main() -> None:
     parser.add_argument("--no-peers", action="store_true", help="this platform's forecasters and seasonal naive only")
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
-    for noisy in ("cmdstanpy", "prophet"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
+    logging.disable(logging.INFO)
     connection = duckdb.connect()
     connection.execute("SET threads = 1")
     read_days(connection, options.lcl)

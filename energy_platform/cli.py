@@ -12,9 +12,13 @@ from typing import Annotated
 import typer
 
 from energy_platform.commands import (
+    alerts,
+    anomalies,
     aws,
     convert,
+    devices,
     forecast,
+    intents,
     keys,
     models,
     restatements,
@@ -27,7 +31,7 @@ from energy_platform.domain.errors import EnergyError
 from energy_platform.settings import get_settings, quiet_telemetry
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Energy data-and-ML platform.")
-for part in (aws, convert, keys, models, serve, simulate, sources, stream):
+for part in (alerts, anomalies, aws, convert, devices, intents, keys, models, serve, simulate, sources, stream):
     app.add_typer(part.app, name=part.__name__.rsplit(".", maxsplit=1)[-1])
 
 app.command()(restatements.restatements)

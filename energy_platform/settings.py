@@ -62,9 +62,22 @@ class Settings(BaseSettings):
         default=None, validation_alias="DAGSTER_HOME", description="Dagster's own home, when a deployment brings one."
     )
     slack_webhook: SecretStr | None = Field(default=None, description="Slack incoming webhook for alerts.")
+    channels: dict[str, SecretStr] = Field(
+        default={}, description='Where alerts go, as JSON: {"mail": "mailtos://…", "oncall": "arn:aws:sns:…"}.'
+    )
+    alerts: Path | None = Field(default=None, description="Folder of your own alert rules (*.yml).")
+    dagster_url: str = Field(default="http://127.0.0.1:3000", description="The Dagster UI, for links in alerts.")
+    averages_table: str | None = Field(
+        default=None, description="DynamoDB table that averages of five are mirrored to, such as energy-records."
+    )
+    influx_url: str | None = Field(
+        default=None, description="Write address of InfluxDB for averages of five: http://host:8086/write?db=energy."
+    )
+    influx_token: SecretStr | None = Field(default=None, description="Token of InfluxDB 2.")
     operations_url: SecretStr | None = Field(
         default=None, description="Operations store, as SQLAlchemy writes it; default SQLite below home."
     )
+    api_requests_per_minute: int = Field(default=6_000, ge=1, description="How often one key may ask the API.")
     mqtt_username: str | None = Field(default=None, description="User name at the MQTT broker.")
     mqtt_password: SecretStr | None = Field(default=None, description="Password at the MQTT broker.")
     kafka_username: str | None = Field(default=None, description="SASL user name at the Kafka brokers.")
@@ -145,6 +158,12 @@ class Settings(BaseSettings):
         if self.operations_url:
             return self.operations_url.get_secret_value()
         return f"sqlite:///{self.home_path / 'operations.db'}"
+
+    @property
+    def channel_addresses(self) -> dict[str, str]:
+        """Address of each channel by name, secrets included; ``slack`` is the Slack webhook, where one is set."""
+        named = {"slack": self.slack_webhook} if self.slack_webhook else {}
+        return {name: address.get_secret_value() for name, address in (named | self.channels).items()}
 
     @property
     def worker_threads(self) -> int:

@@ -11,7 +11,7 @@ import pytest
 from energy_platform.definitions import defs
 
 STAGES = {
-    "landing", "lake", "staging", "intermediate", "marts", "features", "models", "forecasts", "anomalies", "published", "reports",
+    "landing", "lake", "staging", "intermediate", "marts", "features", "models", "forecasts", "anomalies", "segments", "published", "reports",
 }  # fmt: skip
 
 

@@ -36,7 +36,7 @@ def half_hours(first: datetime, days: int, value: str = "0.5") -> dict[datetime,
 def energy(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The installed command line in a process of its own."""
     command = [str(Path(sys.executable).parent / "energy"), *arguments]
-    environment = {**os.environ, "ENERGY_HOME": str(home), "COLUMNS": "200"}
+    environment = {**os.environ, "ENERGY_HOME": str(home), "ENERGY_LOOKBACK_WEEKS": "0", "COLUMNS": "200"}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 

@@ -20,6 +20,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -60,8 +61,6 @@ EXPERIMENT = "meter-day-forecasts"
 # Without it the UI takes every experiment for one of language models and opens on an empty page of traces.
 _MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}
 _PARENT = "mlflow.parentRunId"
-
-
 # By address: to make one opens the store, 25 ms, and a training logs some sixty things.
 _CLIENTS: dict[str, Any] = {}
 # By address, too: looked up once a process, not once a run.
@@ -339,6 +338,7 @@ class Registry:
         # Migrations and run links are no news to somebody who asked for a forecast.
         for noisy in ("alembic", "mlflow"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
+        warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method", category=UserWarning)
         # It misses pip in environments that uv made, although the requirements are given to it.
         logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
         store = self._embedded_store()

@@ -18,21 +18,32 @@ app = typer.Typer(no_args_is_help=True, help="Keys of the API.")
 def create(
     name: Annotated[str, typer.Argument(help="Who or what will use it.")],
     role: Annotated[Role, typer.Option(help="What it may do: read, change state, or send readings.")],
+    sites: Annotated[
+        list[str] | None, typer.Option("--site", help="Only for this site; may be given several times.")
+    ] = None,
 ) -> None:
     """Make a key and print it: this is the only time that it is shown."""
+    from energy_platform.adapters.operations.key_sites import create_key_for
+
     with _operations() as operations:
-        key, text = operations.create_key(name, role, now_utc=_now())
-    typer.echo(f"identifier {key.key_id}, role {key.role.value}. The key, shown once:", err=True)
+        key, text = create_key_for(operations, name, role, sites or [], now_utc=_now())
+    where = ", ".join(sites) if sites else "every site"
+    typer.echo(f"identifier {key.key_id}, role {key.role.value}, for {where}. The key, shown once:", err=True)
     typer.echo(text)
 
 
 @app.command("list")
 def list_() -> None:
-    """Print every key: identifier, role, name, when it was made and revoked."""
+    """Print every key: identifier, role, name, sites, when it was made and revoked."""
+    from energy_platform.adapters.operations.key_sites import sites_of
+
     with _operations() as operations:
         for key in operations.list_keys():
+            sites = ", ".join(sites_of(operations, key.key_id).names or ["every site"])
             ended = f"revoked {key.revoked_at_utc:%Y-%m-%d %H:%M}" if key.revoked_at_utc else "valid"
-            typer.echo(f"{key.key_id}  {key.role.value:8}  {key.created_at_utc:%Y-%m-%d %H:%M}  {ended}  {key.name}")
+            typer.echo(
+                f"{key.key_id}  {key.role.value:8}  {key.created_at_utc:%Y-%m-%d %H:%M}  {ended}  {key.name}  ({sites})"
+            )
 
 
 @app.command()

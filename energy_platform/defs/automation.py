@@ -21,18 +21,26 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
 PRIORITY = "dagster/priority"
 
 intake_selection = dg.AssetSelection.groups("landing", "lake", "staging", "intermediate", "marts", "features")
-train_selection = dg.AssetSelection.groups("models")
+detector_selection = dg.AssetSelection.assets(["anomalies", "detectors"], ["anomalies", "records"])
+train_selection = dg.AssetSelection.groups("models") | detector_selection
 forecast_selection = dg.AssetSelection.assets(
-    *(["forecasts", name] for name in ("meter_days", "not_issued", "drivers"))
+    *(["forecasts", name] for name in ("meter_days", "not_issued", "drivers", "fleet_hours"))
 )
-publish_selection = dg.AssetSelection.groups("forecasts", "anomalies", "published", "reports") - forecast_selection
+publish_selection = (
+    dg.AssetSelection.groups("forecasts", "anomalies", "segments", "published", "reports")
+    - forecast_selection
+    - detector_selection
+)
 
 intake = dg.define_asset_job("intake", intake_selection, description="New files: landing, lake, marts, features.")
 train = dg.define_asset_job(
     "train", train_selection, partitions_def=weekly_cutoffs, description="Backtest, train, decide for weekly cutoffs."
 )
 forecast = dg.define_asset_job(
-    "forecast", forecast_selection, partitions_def=daily_cutoffs, description="Issue 7-day forecasts for daily cutoffs."
+    "forecast",
+    forecast_selection,
+    partitions_def=daily_cutoffs,
+    description="Issue forecasts for daily cutoffs: 7 days of meters, 48 h of fleets.",
 )
 publish = dg.define_asset_job(
     "publish", publish_selection, description="Score, look for anomalies, publish, write the report."

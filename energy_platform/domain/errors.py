@@ -15,7 +15,15 @@
     ├── CloudRefused           AWS (or the server in its place) cannot be reached or says no
     ├── SimulationInvalid      a simulation is asked for that cannot be made
     ├── StreamUnavailable      a broker or stream cannot be reached, or refuses what is asked
+    ├── DetectorInput          an anomaly detector is given rows that it cannot learn from or judge
+    ├── AlertRuleInvalid       alerts/*.yml does not say what it must
+    ├── EpisodeNotFound        no alert has that identifier
+    ├── ChannelUnusable        a channel of messages is not configured, or its address cannot be used
     ├── KeyNotFound            no API key has that identifier
+    ├── DeviceNotFound         no device has that identifier
+    ├── CommandConflict        a command's identifier was used for another switching
+    ├── IntentNotReplayed      an intent was never replayed on history as it now stands
+    ├── ReplayImpossible       there is no history to replay an intent on
     ├── IdempotencyConflict    an idempotency key is used for another body, or is being worked on
     └── SetupIncomplete        a step of the set-up has not been done
 
@@ -136,11 +144,65 @@ class StreamUnavailable(EnergyError):
         super().__init__(f"{stream}: {problem}. {remedy}")
 
 
+class DetectorInput(EnergyError):
+    """An anomaly detector is given rows without a column it reads, or too few to learn from."""
+
+
+class AlertRuleInvalid(EnergyError):
+    """A file of alert rules does not say what it must; names the file and the line."""
+
+    def __init__(self, path: str, *, problem: str, remedy: str, line: int | None = None) -> None:
+        self.path, self.problem, self.remedy, self.line = path, problem, remedy, line
+        super().__init__(f"{path}{f', line {line}' if line is not None else ''}: {problem}. {remedy}")
+
+
+class EpisodeNotFound(EnergyError):
+    """No alert has the asked-for identifier."""
+
+    def __init__(self, episode_id: str) -> None:
+        super().__init__(f"no alert has the identifier '{episode_id}'. See `energy alerts list --all`.")
+
+
+class ChannelUnusable(EnergyError):
+    """A channel of messages is not configured, or its address cannot be used."""
+
+    def __init__(self, channel: str, *, problem: str, remedy: str) -> None:
+        self.channel, self.problem, self.remedy = channel, problem, remedy
+        super().__init__(f"channel '{channel}': {problem}. {remedy}")
+
+
 class KeyNotFound(EnergyError):
     """No API key has the asked-for identifier."""
 
     def __init__(self, key_id: str) -> None:
         super().__init__(f"no API key has the identifier '{key_id}'. See `energy keys list`.")
+
+
+class DeviceNotFound(EnergyError):
+    """No device has the asked-for identifier."""
+
+    def __init__(self, device_id: str) -> None:
+        super().__init__(f"no device has the identifier '{device_id}'. See `energy devices list`.")
+
+
+class CommandConflict(EnergyError):
+    """A command's identifier was used before, for another device, action or requester."""
+
+    def __init__(self, command_id: str) -> None:
+        super().__init__(f"the command '{command_id}' was asked for before, and was another. Use a new identifier.")
+
+
+class IntentNotReplayed(EnergyError):
+    """An intent was never replayed on history as it now stands, so it may not act."""
+
+    def __init__(self, name: str, *, path: str) -> None:
+        super().__init__(
+            f"the intent '{name}', as it now stands, was never replayed. Run `energy intents replay {path}`."
+        )
+
+
+class ReplayImpossible(EnergyError):
+    """There is no history, or not enough, to replay an intent on."""
 
 
 class IdempotencyConflict(EnergyError):

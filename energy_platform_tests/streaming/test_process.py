@@ -7,6 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from datetime import datetime
+from itertools import chain
 
 import orjson
 import pytest
@@ -200,6 +201,59 @@ def test_a_hook_sees_every_batch_and_its_failure_holds_nothing_up(tmp_path):
     source = ListSource([event(number) for number in range(5)])
     _, state = run(tmp_path, source, hooks=[broken, lambda batch: seen.append(batch.accepted)])
     assert (seen, state.hook_errors, state.accepted) == ([5], 1, 5)
+
+
+def numbers_of(batch):
+    return [round(energy * 1000) for energy in batch.readings["energy_kwh"]]
+
+
+def test_a_hot_hook_sees_every_message_once_and_long_before_the_batch_is_full(tmp_path):
+    source, seen = ListSource([event(number) for number in range(60)]), []
+    given = source.poll
+
+    def poll(limit, seconds):
+        # Twenty messages, then more only after those were seen: hooks that waited for the batch would wait for ever.
+        if source.given in {20, 40} and sum(map(len, seen)) < source.given:
+            time.sleep(0.001)
+            return []
+        return given(min(limit, 10), seconds)
+
+    source.poll = poll
+    _, state = run(
+        tmp_path, source, limits=BatchLimits(1_000, 60), hot_hooks=[lambda batch: seen.append(numbers_of(batch))]
+    )
+    assert list(chain.from_iterable(seen)) == list(range(60))
+    assert len(seen) >= 3
+    assert (source.calls, state.accepted, state.hook_errors) == ([60], 60, 0)
+
+
+def test_a_batch_that_fills_at_once_is_shown_whole_and_validated_once(tmp_path, monkeypatch):
+    validated, seen = [], []
+    parse = StreamProcess._validate
+    monkeypatch.setattr(StreamProcess, "_validate", lambda self, messages: validated.append(1) or parse(self, messages))
+    source = ListSource([event(number) for number in range(200)])
+    run(tmp_path, source, hot_hooks=[lambda batch: seen.append(batch.accepted)])
+    assert (seen, len(validated)) == ([100, 100], 2)
+
+
+def test_a_hot_hook_that_fails_holds_nothing_up_and_a_revoked_partition_is_told(tmp_path):
+    told = []
+    source = ListSource([event(number) for number in range(5)])
+    process = StreamProcess(
+        "test",
+        source,
+        LandingBatches(tmp_path),
+        limits=BatchLimits(100, 5),
+        hot_hooks=[lambda _: 1 / 0],
+        on_revoked=lambda: told.append(len(source.acknowledged)),
+        now=lambda: NOW,
+    )
+    source.when_empty = process.stop
+    source.close = source.flush
+    state = process.run()
+    assert state.accepted == 5
+    assert state.hook_errors >= 1
+    assert told == [5]
 
 
 def test_health_is_200_when_it_works_and_503_when_it_does_not():

@@ -5,6 +5,19 @@ and the functions that read and write them, taking the ``Operations`` to work in
 tables are made when the store is opened. Does not belong here: readings, forecasts or anything else that grows with the meters.
 """
 
+from energy_platform.adapters.operations import (
+    averages,
+    commands,
+    control_log,
+    devices,
+    episodes,
+    feedback,
+    intents,
+    key_sites,
+    live,
+    outbox,
+    standing,
+)
 from energy_platform.adapters.operations.store import (
     ANSWERS_KEPT,
     API_KEYS,
@@ -27,4 +40,15 @@ __all__ = [
     "ApiKey",
     "Operations",
     "StreamCheckpoints",
+    "averages",
+    "commands",
+    "control_log",
+    "devices",
+    "episodes",
+    "feedback",
+    "intents",
+    "key_sites",
+    "live",
+    "outbox",
+    "standing",
 ]

@@ -6,6 +6,7 @@ docs/data_dictionary.md are made from them. One module a stage; import from this
 
 from collections.abc import Sequence
 
+from energy_platform.domain.columns.anomalies import ANOMALY_TABLES
 from energy_platform.domain.columns.features import (
     FEATURES_METER_DAYS,
     LAG_DAYS,
@@ -13,6 +14,7 @@ from energy_platform.domain.columns.features import (
     SOURCE_CLOCKS,
     WEEKDAY_LAGS,
 )
+from energy_platform.domain.columns.hours import FLEET_HOURS, FLEET_SCORES
 from energy_platform.domain.columns.lake import (
     DAY_LOADS,
     FILES,
@@ -53,6 +55,7 @@ from energy_platform.domain.columns.results import (
     NOT_ISSUED,
     RESIDUALS,
 )
+from energy_platform.domain.columns.segments import SEGMENT_TABLES
 from energy_platform.domain.columns.shared import (
     AVAILABLE_AT_UTC,
     CHANNEL,
@@ -106,6 +109,8 @@ __all__ = [
     "FILES",
     "FILE_ID",
     "FLEET_HALF_HOURS",
+    "FLEET_HOURS",
+    "FLEET_SCORES",
     "FORECASTS",
     "FORECAST_SCORES",
     "INTERVAL_MINUTES",
@@ -134,6 +139,7 @@ __all__ = [
     "REJECTED",
     "RESIDUALS",
     "ROLLING_DAYS",
+    "SEGMENT_TABLES",
     "SITES",
     "SITE_ID",
     "SITE_MONTHS",
@@ -184,7 +190,11 @@ TABLES: tuple[Table, ...] = (
     NOT_ISSUED,
     DRIVERS,
     FORECAST_SCORES,
+    FLEET_HOURS,
+    FLEET_SCORES,
     ANOMALIES,
+    *ANOMALY_TABLES,
+    *SEGMENT_TABLES,
 )
 
 

@@ -119,6 +119,25 @@ def coming_days(meter: Row, forecasts: Sequence[Row], newest: date | None) -> Se
     ]
 
 
+def hours_ahead(fleet: str, commodity: str, cutoff: date, energy_kwh: float) -> Sentence:
+    """What the medians of the 48 hours from a cutoff on add up to, for all meters of a source and commodity.
+
+    Args:
+        fleet: name of the source.
+        commodity: electricity or gas.
+        cutoff: local day at whose start the forecast was issued.
+        energy_kwh: sum of the issued medians.
+    """
+    issued: dict[str, Any] = {"source": fleet, "commodity": commodity, "cutoff_date": cutoff, "is_issued": True}
+    return [
+        "In the 48 hours from ",
+        day(cutoff, source("forecasts.fleet_hours", "min.cutoff_date", **issued)),
+        f" on, the forecast medians of all {commodity} meters of {fleet} add up to ",
+        energy(energy_kwh, source("forecasts.fleet_hours", "sum.p50_kwh", **issued)),
+        "; where use comes in spikes, more than the medians is to be expected.",
+    ]
+
+
 def accuracy(score: Row) -> Sentence:
     """How one model did on one source and commodity, over all lead times.
 

@@ -10,8 +10,42 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+_SCHEMA = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What was found, and what to do."},
+    },
+}
+_MEANINGS = {
+    400: "The request is not HTTP as it should be.",
+    401: "There is no valid key in `Authorization: Bearer`.",
+    403: "The key's role or sites do not allow this.",
+    404: "There is no such thing, or none that the key may see.",
+    405: "The path is there, the method is not.",
+    409: "It contradicts what stands: see `rule` where there is one.",
+    411: "The body does not say its length.",
+    413: "The body is too large.",
+    415: "The body is in no known form.",
+    422: "The request says something that cannot be.",
+    429: "Too often; `Retry-After` says when again.",
+    500: "The server failed; its log says why.",
+    503: "There is nothing to answer from yet; `Retry-After` says when to ask again.",
+}
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The errors of an endpoint for its OpenAPI document; 500 is always among them."""
+    content = {MEDIA_TYPE: {"schema": _SCHEMA}}
+    return {status: {"description": _MEANINGS[status], "content": content} for status in (*statuses, 500)}
 
 
 class Problem(Exception):
@@ -35,7 +69,7 @@ class Problem(Exception):
 
     def response(self) -> JSONResponse:
         """The answer."""
-        return JSONResponse(self.content(), self.status, self.headers, media_type="application/problem+json")
+        return JSONResponse(self.content(), self.status, self.headers, media_type=MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:
@@ -58,3 +92,29 @@ def install(app: FastAPI) -> None:
     def _bug(request: Request, problem: Exception) -> JSONResponse:
         logger.error("%s %s failed", request.method, request.url.path, exc_info=problem)
         return Problem(500, "the server failed; its log says why").response()
+
+
+class SmallBodies:
+    """Refuses large bodies before they are read, on all paths but those that bound their own.
+
+    Args:
+        app: the application.
+        most_bytes: what a body may have.
+        but: paths that look to it themselves.
+    """
+
+    def __init__(self, app: ASGIApp, *, most_bytes: int, but: frozenset[str]) -> None:
+        self._app, self._most_bytes, self._but = app, most_bytes, but
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer that its body is too large or of unknown length."""
+        problem = None
+        if scope["type"] == "http" and scope["path"] not in self._but:
+            headers = dict(scope["headers"])
+            length = headers.get(b"content-length", b"0")
+            if b"transfer-encoding" in headers:
+                problem = Problem(411, "say the length of the body: Content-Length")
+            elif not length.isdigit() or int(length) > self._most_bytes:
+                problem = Problem(413, f"a body has at most {self._most_bytes} bytes here")
+        answer = self._app if problem is None else problem.response()
+        await answer(scope, receive, send)

@@ -142,6 +142,33 @@ def forecast_chart(actual: pl.DataFrame, forecasts: pl.DataFrame, *, commodity: 
     return alt.layer(*layers).properties(width=HALF_WIDTH - 50, height=170)
 
 
+def hours_chart(forecast: pl.DataFrame, measured: pl.DataFrame, *, commodity: str, unit: str) -> Chart:
+    """The newest hours as a dark line, then the median of the hours ahead over its band from P10 to P90.
+
+    Args:
+        forecast: ``local_time``, ``p10_kwh``, ``p50_kwh``, ``p90_kwh``, in order; a rule marks where it begins.
+        measured: ``local_time``, ``energy_kwh``, in order.
+        commodity: decides the colour.
+        unit: of the energies, such as "kWh an hour".
+    """
+    import altair as alt
+
+    colour = COMMODITY_COLOURS.get(commodity, OTHER_COLOUR)
+    wall_clock = pl.col("local_time").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    ahead, before = (_over(rows.with_columns(wall_clock)) for rows in (forecast, measured))
+    start = _over(forecast.select(wall_clock).head(1))
+    axis = alt.Axis(grid=False, labelOverlap=True, tickCount=10, format="%a %d %b %H:%M")
+    x = alt.X("local_time:T", title=None, scale=alt.Scale(type="utc"), axis=axis)
+    y = alt.Y("p10_kwh:Q", title=unit, axis=alt.Axis(tickCount=4), scale=alt.Scale(zero=True))
+    layers = [
+        ahead.mark_area(opacity=0.22, color=colour, interpolate="step-after").encode(x=x, y=y, y2="p90_kwh:Q"),
+        before.mark_line(strokeWidth=1.2, color=INK, interpolate="step-after").encode(x=x, y="energy_kwh:Q"),
+        ahead.mark_line(strokeWidth=1.8, color=colour, interpolate="step-after").encode(x=x, y="p50_kwh:Q"),
+        start.mark_rule(strokeDash=[3, 3], color="#7d8894").encode(x=x),
+    ]
+    return alt.layer(*layers).properties(width=WIDTH, height=190)
+
+
 def accuracy_chart(scores: pl.DataFrame) -> Chart:
     """Mean absolute error by lead time, one line a model.
 
@@ -234,6 +261,16 @@ def render(chart: Chart, *, label: str, name: str) -> str:
         f'viewBox="{_attribute(head, "viewBox")}" style="max-width:{width:.0f}px;aspect-ratio:{width:.0f}/{height:.0f}"'
     )
     return f'<svg role="img" aria-label="{_escape(label)}" {box}>{body}'
+
+
+def png(chart: Chart) -> bytes:
+    """A chart as a picture, for pages that take no inline ``<svg>``."""
+    import vl_convert
+
+    picture: bytes = vl_convert.vegalite_to_png(
+        chart.to_dict(validate=False) | {"config": _CONFIG, "padding": 4, "background": "white"}
+    )
+    return picture
 
 
 def _attribute(head: str, name: str) -> str:

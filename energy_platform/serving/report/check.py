@@ -18,7 +18,7 @@ from energy_platform.adapters.warehouse import sql_type
 from energy_platform.domain.columns import table
 from energy_platform.domain.insights.figures import MEASURES, Source, Value, agrees, parse_sources, recomputed
 
-SECTIONS = ("summary", "usage", "meters", "anomalies", "accuracy", "quality", "provenance")
+SECTIONS = ("summary", "usage", "hours", "meters", "anomalies", "accuracy", "quality", "provenance")
 _LOADING_TAGS = {"script", "link", "iframe", "object", "embed", "base", "audio", "video", "source"}
 _LOADING_ATTRIBUTES = {"src", "srcset", "href", "xlink:href", "poster", "action", "data", "background"}
 _STYLE_REQUEST = re.compile(r"@import|url\(\s*['\"]?(?!#|data:)", re.IGNORECASE)

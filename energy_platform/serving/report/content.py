@@ -15,6 +15,8 @@ import duckdb
 import polars as pl
 
 from energy_platform.adapters.published import Generation
+from energy_platform.serving.report.hours import FleetAhead, read_hours
+from energy_platform.serving.report.segments import SimilarHomes, read_segments
 
 METERS_SHOWN = 6
 ANOMALIES_SHOWN = 20
@@ -148,6 +150,8 @@ class Content:
     daily: pl.DataFrame
     profiles: pl.DataFrame
     forecasts: pl.DataFrame
+    hours: tuple[FleetAhead, ...]
+    segments: tuple[SimilarHomes, ...]
     anomalies: pl.DataFrame
     anomaly_counts: pl.DataFrame
     anomaly_days: pl.DataFrame
@@ -181,6 +185,8 @@ def read_content(connection: duckdb.DuckDBPyConnection, generation: Generation) 
         daily=rows(DAILY_SQL),
         profiles=rows(PROFILES_SQL),
         forecasts=rows(FORECASTS_SQL),
+        hours=tuple(read_hours(connection)),
+        segments=tuple(read_segments(connection)),
         anomalies=rows(ANOMALIES_SQL),
         anomaly_counts=rows(ANOMALY_COUNTS_SQL),
         anomaly_days=rows(ANOMALY_DAYS_SQL),

@@ -26,7 +26,10 @@ from energy_platform.serving.report.content import (
     Row,
     windows,
 )
+from energy_platform.serving.report.hours import FleetAhead
+from energy_platform.serving.report.segments import SimilarHomes
 from energy_platform.serving.report.tables import DataTable
+from energy_platform.serving.segment_charts import shapes_chart
 
 # Groups of source and commodity that get charts and accuracy tables of their own.
 GROUPS_SHOWN = 8
@@ -53,6 +56,15 @@ class MeterCard:
 
 
 @dataclass(frozen=True, slots=True)
+class FleetCard:
+    """Something about all meters of a source and commodity: the next 48 hours, the segments of its homes."""
+
+    title: str
+    sentence: Sentence
+    drawing: Drawing
+
+
+@dataclass(frozen=True, slots=True)
 class AccuracyGroup:
     """How the models did on one source and commodity."""
 
@@ -70,6 +82,8 @@ class Page:
     summary: tuple[Sentence, ...]
     groups: DataTable
     fleets: tuple[Drawing, ...]
+    hours: tuple[FleetCard, ...]
+    segments: tuple[FleetCard, ...]
     meters_rule: str
     meters: tuple[MeterCard, ...]
     anomaly_sentences: tuple[Sentence, ...]
@@ -95,6 +109,8 @@ def build_page(content: Content) -> Page:
         summary=tuple(lead),
         groups=tables.groups(content),
         fleets=tuple(_fleets(content)),
+        hours=tuple(_hours(fleet, number) for number, fleet in enumerate(content.hours)),
+        segments=tuple(_segments(homes, number) for number, homes in enumerate(content.segments)),
         meters_rule=_meters_rule(content),
         meters=cards,
         anomaly_sentences=tuple(sentences.anomalies(content.anomaly_counts.to_dicts())),
@@ -200,6 +216,32 @@ def _fleets(content: Content) -> list[Drawing]:
         caption = f"{drawn.caption} Sum over the meters whose day is complete: {min(seen):,} to {max(seen):,} of them."
         drawings.append(Drawing(drawn.svg, caption, f"{group['source']}: {group['commodity']}, all meters"))
     return drawings
+
+
+def _hours(fleet: FleetAhead, number: int) -> FleetCard:
+    """The newest forecast of one fleet, who made it and why."""
+    drawn = charts.hours_chart(fleet.forecast, fleet.measured, commodity=fleet.commodity, unit=fleet.unit)
+    label = f"Forecast energy of {fleet.title}, two days from {fleet.cutoff}, after the three days before"
+    caption = (
+        f"Line and band: median and P10–P90 of what {fleet.model} forecasts from {fleet.cutoff} on, local time; "
+        f"dark line: what was measured. Why this model: {fleet.reason}"
+    )
+    return FleetCard(
+        fleet.title,
+        sentences.hours_ahead(fleet.source, fleet.commodity, fleet.cutoff, fleet.energy_kwh),
+        Drawing(charts.render(drawn, label=label, name=f"h{number}"), caption),
+    )
+
+
+def _segments(homes: SimilarHomes, number: int) -> FleetCard:
+    """The shapes of one source's segments."""
+    caption = (
+        "Share of the day's energy in each local hour, one row a segment; dashed: an even day. "
+        "Why there are so many segments stands in segments.choices."
+    )
+    label = f"{homes.title}, mean day of each segment by season, weekdays and weekends"
+    drawn = charts.render(shapes_chart(homes.shapes), label=label, name=f"s{number}")
+    return FleetCard(homes.title, homes.sentence, Drawing(drawn, caption))
 
 
 def _accuracy(content: Content) -> list[AccuracyGroup]:

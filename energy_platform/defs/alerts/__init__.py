@@ -1,0 +1,1 @@
+"""Alerts: rules on what is published and on the runs, deliveries, the digest."""

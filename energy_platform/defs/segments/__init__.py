@@ -1,0 +1,1 @@
+"""Segments: homes by the shape of their day, refitted once a week of their source's clock."""
