@@ -62,7 +62,7 @@ def skill(forecast: Floats, reference: Floats, actual: Floats, days: Sequence[in
     mae, reference_mae = float(error[shared].mean()), float(other[shared].mean())
     if len(weekly) < LEAST_WEEKS:
         return Skill(mae, reference_mae, None)
-    from scipy import special  # type: ignore[import-untyped]
+    from scipy import special
 
     small_sample = len(weekly) / (len(weekly) - 1)
     variance = float((weekly**2).sum())
