@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import pandas as pd
+import polars as pl
 
 
 class DetectorModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow ships no types that are read here
@@ -19,9 +21,12 @@ class DetectorModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow 
         content = Path(context.artifacts["detectors"]).read_bytes()
         self.severity = pickle.loads(content)  # noqa: S301  # a pickle is what MLflow keeps models of scikit-learn in
 
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG002  # MLflow takes hints for a schema
-        """Combined score of each row of ``HOUSEHOLD_DAYS`` (a polars frame)."""
-        return self.severity.score(model_input).combined
+    # MLflow warns on the terminal where the input has no hint, and takes any hint but this one for a schema.
+    def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Any:  # noqa: ARG002
+        """Combined score of each row of ``HOUSEHOLD_DAYS``, a frame of pandas or polars."""
+        given: Any = model_input
+        days = given if isinstance(given, pl.DataFrame) else pl.from_pandas(given)
+        return self.severity.score(days).combined
 
 
 mlflow.models.set_model(DetectorModel())

@@ -14,7 +14,6 @@ import hashlib
 import logging
 import tempfile
 import time
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
@@ -144,17 +143,14 @@ class DetectorRegistry:
         import mlflow.pyfunc
 
         (folder / _FILE).write_bytes(content)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it asks for type hints, which it would take for a schema of the input
-            mlflow.pyfunc.save_model(
-                str(folder / "model"),
-                python_model=str(Path(__file__).with_name("detector_model.py")),
-                artifacts={"detectors": str(folder / _FILE)},
-                pip_requirements=[
-                    f"{needed}=={installed_version(needed)}"
-                    for needed in ("mlflow", "scikit-learn", "lightgbm", "polars")
-                ],
-            )
+        mlflow.pyfunc.save_model(
+            str(folder / "model"),
+            python_model=str(Path(__file__).with_name("detector_model.py")),
+            artifacts={"detectors": str(folder / _FILE)},
+            pip_requirements=[
+                f"{needed}=={installed_version(needed)}" for needed in ("mlflow", "scikit-learn", "lightgbm", "polars")
+            ],
+        )
         return folder / "model"
 
     def _client(self) -> Any:
@@ -165,7 +161,6 @@ class DetectorRegistry:
             for noisy in ("alembic", "mlflow"):
                 logging.getLogger(noisy).setLevel(logging.WARNING)
             logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
-            warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method", category=UserWarning)
             mlflow.environment_variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
             if self.tracking_uri.startswith("sqlite:///"):
                 Path(self.tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)

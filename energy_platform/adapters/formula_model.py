@@ -14,6 +14,7 @@ from typing import Any
 
 import mlflow
 import numpy as np
+import pandas as pd
 
 FORMULA = "formula.json"
 
@@ -26,7 +27,8 @@ class FormulaModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow s
         folder = Path(context.artifacts["files"])
         self.formula = json.loads((folder / FORMULA).read_text(encoding="utf-8"))
 
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG002  # MLflow takes hints for a schema
+    # MLflow warns on the terminal where the input has no hint, and takes any hint but this one for a schema.
+    def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Any:  # noqa: ARG002
         """One number a row, never negative: energy of a consumption meter."""
         values = model_input[self.formula["inputs"]].to_numpy(dtype=float)
         filled = np.where(np.isfinite(values), values, np.array(self.formula["fill"]))

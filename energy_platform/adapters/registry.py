@@ -20,7 +20,6 @@ import shutil
 import subprocess
 import tempfile
 import time
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -338,7 +337,6 @@ class Registry:
         # Migrations and run links are no news to somebody who asked for a forecast.
         for noisy in ("alembic", "mlflow"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
-        warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method", category=UserWarning)
         # It misses pip in environments that uv made, although the requirements are given to it.
         logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
         store = self._embedded_store()
