@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := .boot/bin/uv
 LOCK := deploy/requirements.lock
-HEAVY := dagster._cli, dagster_webserver.cli, dbt.cli.main, dbt.adapters.duckdb, mlflow.lightgbm, mlflow.pyfunc, mlflow.server, \
+HEAVY := dagster._cli, dagster_webserver.cli, dbt.cli.main, dbt.adapters.duckdb, mlflow.pyfunc, mlflow.server, \
   great_expectations, lightgbm, sklearn.linear_model, statsforecast, altair, vl_convert, boto3, pandas, pyarrow.compute
 
 .DEFAULT_GOAL := help

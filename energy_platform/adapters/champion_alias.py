@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
+from energy_platform.adapters.mlflow_store import found
 from energy_platform.domain.errors import EnergyError, FeaturesChanged
 
 CHAMPION = "champion"
@@ -61,25 +62,20 @@ class Version:
 
 def champion(client: Any, name: str) -> Any | None:
     """MLflow's record of the version with the alias; None when there is none."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return client.get_model_version_by_alias(name, CHAMPION)
-    except MlflowException:
-        return None
+    return found(lambda: client.get_model_version_by_alias(name, CHAMPION))
 
 
 def versions(client: Any, name: str | None) -> list[Version]:
     """Every version of a registered model (of all of them without a name), newest first."""
     names = [name] if name is not None else sorted(model.name for model in client.search_registered_models())
-    found = []
+    rows: list[Version] = []
     for one in names:
         holder = champion(client, one)
         number = None if holder is None else str(holder.version)
         made = client.search_model_versions(f"name = '{one}'", max_results=1000)
-        rows = [_version(version, is_champion=str(version.version) == number) for version in made]
-        found += sorted(rows, key=lambda row: -int(row.version))
-    return found
+        newest_first = sorted(made, key=lambda version: -int(version.version))
+        rows += [_version(version, is_champion=str(version.version) == number) for version in newest_first]
+    return rows
 
 
 def version(client: Any, name: str, number: str) -> Version:
@@ -157,24 +153,18 @@ def rollback(client: Any, name: str, *, reason: str, feature_hash: str | None) -
 
 
 def _last_champion(client: Any, name: str) -> str:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        last = client.get_registered_model(name).tags.get(_LAST)
-    except MlflowException:
-        last = None
+    model = found(lambda: client.get_registered_model(name))
+    last = None if model is None else model.tags.get(_LAST)
     if last is None:
         raise VersionNotFound(f"{name} has no champion to go back from. See `energy models list`.")
     return str(last)
 
 
 def _get(client: Any, name: str, number: str) -> Any:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return client.get_model_version(name, number)
-    except MlflowException:
-        raise VersionNotFound(f"{name} has no version {number}. See `energy models list`.") from None
+    there = found(lambda: client.get_model_version(name, number))
+    if there is None:
+        raise VersionNotFound(f"{name} has no version {number}. See `energy models list`.")
+    return there
 
 
 def _number(holder: Any | None) -> str | None:
@@ -185,17 +175,17 @@ def _describe(client: Any, name: str, text: str) -> None:
     client.update_registered_model(name, description=text)
 
 
-def _version(found: Any, *, is_champion: bool) -> Version:
-    tags = dict(found.tags)
+def _version(told: Any, *, is_champion: bool) -> Version:
+    tags = dict(told.tags)
     because = tags.get(_BECAUSE) if is_champion else tags.get(_WITHDRAWN)
     return Version(
-        name=found.name,
-        version=str(found.version),
-        forecaster=tags.get(MODEL_TAG, found.name),
+        name=told.name,
+        version=str(told.version),
+        forecaster=tags.get(MODEL_TAG, told.name),
         cutoff=date.fromisoformat(tags[CUTOFF_TAG]) if CUTOFF_TAG in tags else None,
         is_champion=is_champion,
         metrics={key: float(tags[key]) for key in VERSION_METRICS if key in tags},
-        reason=because or found.description or "",
+        reason=because or told.description or "",
         feature_hash=tags.get(FEATURE_HASH_TAG),
-        run_id=str(found.run_id),
+        run_id=str(told.run_id),
     )

@@ -4,8 +4,8 @@ Belongs here: what MLflow runs when somebody loads such a version (``mlflow.pyfu
 belong here: how versions are written and read by the platform (registry.py). It imports nothing of the
 platform, because MLflow copies the file beside the model and runs it where the platform may not be.
 
-The formula is linear: weights over named inputs and a constant. A ridge regression is one over features, a
-combination is one over the medians of its members. An input that is missing counts as its ``fill``.
+The formula is linear: weights over named inputs, the medians of a combination's members. Where an input is
+missing, so is the answer.
 """
 
 import json
@@ -31,8 +31,7 @@ class FormulaModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow s
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Any:  # noqa: ARG002
         """One number a row, never negative: energy of a consumption meter."""
         values = model_input[self.formula["inputs"]].to_numpy(dtype=float)
-        filled = np.where(np.isfinite(values), values, np.array(self.formula["fill"]))
-        return np.maximum(filled @ np.array(self.formula["weights"]) + self.formula["intercept"], 0.0)
+        return np.maximum(values @ np.array(self.formula["weights"]), 0.0)
 
 
 mlflow.models.set_model(FormulaModel())

@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from energy_platform.adapters.registry import Registry, RunRecord, VersionNotFound
+from energy_platform.adapters.registry import Formula, Registry, RunRecord, VersionNotFound
 from energy_platform.adapters.warehouse import Warehouse
 from energy_platform.cli import app
 from energy_platform.commands.models import WarehouseBusy
@@ -41,9 +40,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 metrics={"mae_kwh": 2 * (1 - skill), "naive_mae_kwh": 2.0, "skill": skill},
                 tags={"cutoff": cutoff.isoformat(), "feature_hash": features or feature_hash(), "model": "lightgbm"},
             )
-            registry.log_model(
-                NAME, booster(), record, example=np.zeros((1, 1)), metadata={}, description=f"week {week}"
-            )
+            registry.log_formula(NAME, Formula(["lightgbm_kwh"], [1.0]), record, description=f"week {week}")
         registry.promote(NAME, "1", cutoff=date(2013, 7, 1), reason="the first with skill")
         registry.promote(NAME, "2", cutoff=date(2013, 7, 8), reason="better than the first")
         return found.home_path
@@ -54,14 +51,6 @@ def settings(trained: Path, tmp_path: Path) -> Iterator[Settings]:
     shutil.copytree(trained, tmp_path / "home")
     with using_home(tmp_path / "home") as found:
         yield found
-
-
-def booster():
-    import lightgbm
-
-    data = np.random.default_rng(1).normal(size=(50, 1))
-    dataset = lightgbm.Dataset(data, data[:, 0], feature_name=["a"])
-    return lightgbm.train({"verbosity": -1, "num_threads": 1, "min_data_in_leaf": 5}, dataset, num_boost_round=2)
 
 
 def ask(*arguments: str) -> Result:

@@ -147,7 +147,7 @@ class Choices:
             FeaturesChanged: the model was trained on other inputs than today's code makes.
         """
         if version not in self._loaded:
-            files = self._registry.load_files(REGISTERED_MODEL, version).files
+            files = self._registry.load_files(REGISTERED_MODEL, version)
             self._loaded[version] = TrainedModel(version, Bundle.from_texts(files))
         return self._loaded[version]
 

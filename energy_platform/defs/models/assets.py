@@ -187,7 +187,6 @@ def register(
             parent_run_id=parent,
         ),
         files=trained.bundle.texts(),
-        metadata={FEATURE_HASH_TAG: feature_hash()},
         description=trained.reason,
     )
     return run_id, version
