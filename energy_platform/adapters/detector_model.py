@@ -12,21 +12,29 @@ import mlflow
 import pandas as pd
 import polars as pl
 
+from energy_platform.domain.scoring.bundle import Scoring, StreamModels
+
 
 class DetectorModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow ships no types that are read here
-    """Detectors and their severity over household days."""
+    """Detectors and their severity over household days, or those of a stream's events."""
 
     def load_context(self, context: Any) -> None:
         """Read what was fitted."""
         content = Path(context.artifacts["detectors"]).read_bytes()
-        self.severity = pickle.loads(content)  # noqa: S301  # a pickle is what MLflow keeps models of scikit-learn in
+        self.fitted = pickle.loads(content)  # noqa: S301  # a pickle is what MLflow keeps models of scikit-learn in
 
     # MLflow warns on the terminal where the input has no hint, and takes any hint but this one for a schema.
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Any:  # noqa: ARG002
-        """Combined score of each row of ``HOUSEHOLD_DAYS``, a frame of pandas or polars."""
+        """The combined score of each row of ``HOUSEHOLD_DAYS``; of a stream's events ``SCORED``, a frame of pandas.
+
+        Rows may be a frame of pandas or polars.
+        """
         given: Any = model_input
-        days = given if isinstance(given, pl.DataFrame) else pl.from_pandas(given)
-        return self.severity.score(days).combined
+        rows = given if isinstance(given, pl.DataFrame) else pl.from_pandas(given)
+        if isinstance(self.fitted, StreamModels):
+            scoring = Scoring(self.fitted)
+            return pl.concat([scoring.score(rows), scoring.drain()]).to_pandas()
+        return self.fitted.score(rows).combined
 
 
 mlflow.models.set_model(DetectorModel())

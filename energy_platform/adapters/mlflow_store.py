@@ -47,6 +47,10 @@ def found(look: Callable[[], T]) -> T | None:
         return None
 
 
+def _is_not_of_a_signature(record: logging.LogRecord) -> bool:
+    return "Failed to infer model signature" not in record.getMessage()
+
+
 @dataclass(frozen=True, slots=True)
 class MlflowStore:
     """One MLflow tracking store and registry.
@@ -76,6 +80,8 @@ class MlflowStore:
             logging.getLogger(noisy).setLevel(logging.WARNING)
         # It misses pip in environments that uv made, although the requirements are given to it.
         logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
+        # A signature of MLflow has no word for the detectors' rows.
+        logging.getLogger("mlflow.pyfunc").addFilter(_is_not_of_a_signature)
         store = self.embedded()
         if store is not None:
             store.parent.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from energy_platform.domain.columns import TABLES
 from energy_platform.domain.errors import DetectorInput
 from energy_platform.domain.events import parse_events
 from energy_platform.domain.scoring.bundle import OF_A_PANEL
+from energy_platform.domain.scoring.panels import events_of
 from energy_platform_tests.conftest import using_home
 from energy_platform_tests.serving.sample_warehouse import build_sample_warehouse
 
@@ -25,6 +26,8 @@ EVENTS = [
 def test_detectors_are_learned_registered_loaded_by_the_stream_and_not_opened_when_the_file_was_changed(
     tmp_path: Path,
 ) -> None:
+    import mlflow
+
     with using_home(tmp_path) as settings:
         warehouse = build_sample_warehouse(settings.warehouse_path, days=20)
         with warehouse.transaction() as connection:
@@ -44,11 +47,14 @@ def test_detectors_are_learned_registered_loaded_by_the_stream_and_not_opened_wh
 
         with open_scorer() as scorer:
             scorer.reload()
-            scorer(parse_events(EVENTS, received_at_utc=datetime(2023, 1, 6)))
+            batch = parse_events(EVENTS, received_at_utc=datetime(2023, 1, 6))
+            scorer(batch)
         assert scorer.snapshot()["version"] == "1"
         assert scorer.snapshot()["scores"] == 2 + len(OF_A_PANEL)
         (written,) = (tmp_path / "scored").rglob("*.ndjson")
         assert '"event_at_utc":"2023-01-05T10:00:00.000000Z"' in written.read_text()
+        by_mlflow = mlflow.pyfunc.load_model(f"models:/{store.name}/1").predict(events_of(batch))
+        assert len(by_mlflow) == 2 + len(OF_A_PANEL)
 
         for file in tmp_path.rglob("*.pickle"):
             file.write_bytes(file.read_bytes() + b".")

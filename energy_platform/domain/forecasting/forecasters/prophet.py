@@ -36,6 +36,9 @@ def predict(rows: pl.DataFrame, series: DaySeries) -> pl.Series:
 def forecast(history: Floats, issue_day: date) -> Floats:
     """Seven days from ``issue_day`` on."""
     import pandas as pd
+
+    # On import it says as an error that it cannot draw: it is not asked to.
+    logging.getLogger("prophet.plot").setLevel(logging.CRITICAL)
     import prophet
 
     logging.getLogger("cmdstanpy").setLevel(logging.ERROR)
