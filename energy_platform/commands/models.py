@@ -1,4 +1,4 @@
-"""``energy models list|promote|rollback``: the versions in the registry, and which one forecasts.
+"""``energy models list|audit|promote|rollback``: the versions in the registry, which one forecasts, and since when why.
 
 A person's decision is one row of ``models.promotions``, like those of the trainings, and moves the alias
 ``champion``. The warehouse is held while both are written, so that a run cannot come between.
@@ -28,7 +28,7 @@ Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the audit an
 
 
 class WarehouseBusy(EnergyError):
-    """A run is writing to the warehouse, so a decision cannot be written down now."""
+    """A run is writing to the warehouse, so decisions cannot be read or written down now."""
 
 
 @app.command("list")
@@ -61,6 +61,38 @@ def list_(
         for one in found
     ]
     print_table(f"{len(found)} versions", header, rows)
+
+
+@app.command()
+def audit(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, every column of models.promotions.")] = False,
+) -> None:
+    """Print every decision about a champion, oldest cutoff first: who was compared on what, and why it came so."""
+    import polars as pl
+
+    from energy_platform.domain.columns.promotions import PROMOTIONS
+
+    with _holding(get_settings()) as warehouse:
+        warehouse.ensure_tables([PROMOTIONS])
+        rows = warehouse.read(f"SELECT * FROM {PROMOTIONS.full_name} ORDER BY grain, cutoff_date, decided_at_utc")
+    if as_json:
+        sys.stdout.write(json.dumps(rows.to_dicts(), indent=2, default=str) + "\n")
+        return
+    from energy_platform.commands.output import console, print_table
+
+    if rows.is_empty():
+        console.print("Nothing has been decided yet: seasonal naive is issued. `energy run` trains and decides.")
+        return
+    for after in ("before", "after"):
+        seat = pl.concat_str([f"champion_{after}", pl.col(f"version_{after}").fill_null("")], separator=" ")
+        rows = rows.with_columns(seat.str.strip_chars().fill_null("seasonal naive").alias(after))
+    shown = rows.select(
+        "grain", "cutoff_date", "verdict", "decided_by", "before", "after", "challenger", "challenger_mae_kwh",
+        "champion_mae_kwh", "naive_mae_kwh", "p_value", "fold_weeks", "reason",
+    )  # fmt: skip
+    header = ["grain", "cutoff", "verdict", "by", "before", "after", "challenger", "its MAE kWh"]
+    header += ["champion's", "naive's", "p", "weeks", "why"]
+    print_table(f"{rows.height} decisions", header, [list(row) for row in shown.rows()])
 
 
 @app.command()
@@ -176,7 +208,7 @@ def _holding(settings: Settings) -> "Iterator[Warehouse]":
             yield warehouse
     except duckdb.IOException as error:
         raise WarehouseBusy(
-            f"{settings.warehouse_path}: a run is using it, so the decision was not made. Try again when the run is done. "
+            f"{settings.warehouse_path}: a run is using it, so nothing was read or decided. Try again when the run is done. "
             f"({str(error).splitlines()[0]})"
         ) from None
 

@@ -91,6 +91,9 @@ def test_a_person_lists_promotes_and_goes_back_and_every_step_is_audited(setting
     assert set(kept["decided_by"]) == {"person"}
     assert kept["version_before"].to_list() == ["2", "1"]
     assert kept["reason"][0] == "the newer one misses Mondays"
+    told = json.loads(ask("audit", "--json").stdout)
+    assert [(row["verdict"], row["version_after"]) for row in told] == [("promoted", "1"), ("rolled_back", "2")]
+    assert "Mondays were a fault of the data" in ask("audit").stdout
     assert champion_at(kept, grain=NAME, before=date(2013, 8, 1)) == Seat("lightgbm", "2")
 
 
