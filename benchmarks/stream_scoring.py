@@ -31,7 +31,8 @@ from measured import markdown, say
 
 from energy_platform.adapters.detector_registry import DetectorRegistry
 from energy_platform.adapters.landing_batches import LandingBatches
-from energy_platform.adapters.mqtt import Broker, MqttSource
+from energy_platform.adapters.mqtt import MqttSource
+from energy_platform.adapters.mqtt_connection import Broker
 from energy_platform.domain.scoring.bundle import OF_A_PANEL, learn
 from energy_platform.domain.scoring.panels import EVENTS
 from energy_platform.streaming.process import BatchLimits, StreamProcess, utc_now

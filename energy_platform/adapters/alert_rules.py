@@ -1,6 +1,6 @@
 """Finds and reads alert rules: the built-in ones, and the user's own on top of them; again when a file changes.
 
-Belongs here: yml files, the line that is at fault, when a file was changed. Does not belong here: what a rule may say
+Belongs here: which files there are, and when one was changed. Does not belong here: yml (yml.py), what a rule may say
 (domain/alerts/rules.py, routing.py).
 """
 
@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter
 
+from energy_platform.adapters.yml import YmlFile, read_yml
 from energy_platform.domain.alerts.routing import Routing
 from energy_platform.domain.alerts.rules import RULE, Rule, StreamRule, ThresholdRule, VoltageSpikeRule
 from energy_platform.domain.errors import AlertRuleInvalid
@@ -26,7 +26,7 @@ BUILT_IN = Path(__file__).resolve().parent.parent / "alerts"
 LOOK_AGAIN_SECONDS = 1.0
 PARTS = ("rules", "routing")
 _ROUTING = TypeAdapter(Routing)
-_SAFE: Any = yaml.SafeLoader
+_MEND = "Mend it; the built-in rules show every field in use."
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +82,22 @@ def load_file(path: Path) -> tuple[list[Rule], Routing | None]:
     Raises:
         AlertRuleInvalid: it is not yml or does not say what it must; names file, line and remedy.
     """
-    root, said = _read(path)
+    file = read_yml(path, AlertRuleInvalid)
+    said = file.content
     if not isinstance(said, dict) or not said or set(said) - set(PARTS):
         odd = sorted(str(name) for name in set(said) - set(PARTS)) if isinstance(said, dict) else []
         problem = f"'{odd[0]}' is no part of it" if odd else "it holds neither rules nor routing"
-        line = _line(root, odd[:1])
-        raise AlertRuleInvalid(str(path), problem=problem, remedy="Write 'rules:' (a list) or 'routing:'.", line=line)
+        raise file.wrong(problem, "Write 'rules:' (a list) or 'routing:'.", odd[:1])
     listed = said.get("rules", [])
     if not isinstance(listed, list):
-        remedy = "Begin each rule with '- name:'."
-        raise AlertRuleInvalid(str(path), problem="rules is no list", remedy=remedy, line=_line(root, ["rules"]))
-    rules: list[Rule] = [_validated(path, root, ["rules", at], RULE, each) for at, each in enumerate(listed)]
-    _no_name_twice(path, root, rules)
+        raise file.wrong("rules is no list", "Begin each rule with '- name:'.", ["rules"])
+    rules: list[Rule] = [
+        file.checked(RULE.validate_python, each, place=["rules", at], remedy=_MEND) for at, each in enumerate(listed)
+    ]
+    _no_name_twice(file, rules)
     if "routing" not in said:
         return rules, None
-    return rules, _validated(path, root, ["routing"], _ROUTING, said["routing"])
+    return rules, file.checked(_ROUTING.validate_python, said["routing"], place=["routing"], remedy=_MEND)
 
 
 @dataclass(slots=True)
@@ -146,65 +147,8 @@ class RuleBook:
         return tuple((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in stats)
 
 
-def _read(path: Path) -> tuple[yaml.Node | None, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-        return yaml.compose(text, Loader=_SAFE), yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        line = None if mark is None else mark.line + 1
-        problem = f"is no yml: {error.problem or 'it ends too early'}"
-        raise AlertRuleInvalid(str(path), problem=problem, remedy="Mend the line.", line=line) from None
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        problem = f"cannot be read: {' '.join(str(error).split())}"
-        raise AlertRuleInvalid(str(path), problem=problem, remedy="Mend the file.") from None
-
-
-def _validated(
-    path: Path, root: yaml.Node | None, place: Sequence[str | int], contract: TypeAdapter[Any], said: Any
-) -> Any:
-    try:
-        return contract.validate_python(said)
-    except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        # Behind the name of its kind pydantic names the field.
-        inside = [part for part in fault["loc"] if part not in _kinds()]
-        where = ".".join(str(part) for part in inside)
-        found = fault["input"]
-        shown = f" (found {found!r})" if isinstance(found, str | int | float) else ""
-        problem = (f"'{where}': " if where else "") + str(fault["msg"]).removeprefix("Value error, ") + shown
-        remedy = "Mend it; the built-in rules show every field in use."
-        raise AlertRuleInvalid(str(path), problem=problem, remedy=remedy, line=_line(root, [*place, *inside])) from None
-
-
-def _no_name_twice(path: Path, root: yaml.Node | None, rules: Sequence[Rule]) -> None:
+def _no_name_twice(file: YmlFile, rules: Sequence[Rule]) -> None:
     names = [rule.name for rule in rules]
     for at, name in enumerate(names):
         if name in names[:at]:
-            line = _line(root, ["rules", at, "name"])
-            problem = f"rule '{name}' stands twice"
-            raise AlertRuleInvalid(str(path), problem=problem, remedy="Give one of them another name.", line=line)
-
-
-def _kinds() -> set[str]:
-    return {"threshold", "voltage_spike", "silence", "forecast_band", "anomaly", "energy_budget", "data_quality"} | {
-        "model_drift", "job_failure", "check_failure", "freshness", "command_failure"
-    }  # fmt: skip
-
-
-def _line(root: yaml.Node | None, place: Sequence[str | int]) -> int | None:
-    """The line of a place in the file, or of the nearest thing around it."""
-    node = root
-    line = None if node is None else node.start_mark.line + 1
-    for part in place:
-        if isinstance(node, yaml.MappingNode):
-            pairs = {key.value: (key, value) for key, value in node.value}
-            if part not in pairs:
-                return line
-            line, node = pairs[part][0].start_mark.line + 1, pairs[part][1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        else:
-            return line
-    return line
+            raise file.wrong(f"rule '{name}' stands twice", "Give one of them another name.", ["rules", at, "name"])

@@ -13,11 +13,11 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-import urllib.request
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, Self
 
+from energy_platform.domain.errors import CloudRefused
 from energy_platform.domain.live import Average
 from energy_platform.domain.live.state import micros_of
 
@@ -36,7 +36,7 @@ class AveragesMirror:
 
     Args:
         name: of the place, for the log.
-        put: takes some averages, or raises; what it took before it raised is given to it again.
+        put: takes some averages, or raises OSError or CloudRefused; what it took before it raised is given to it again.
         retry_seconds: how long it waits after a refusal.
     """
 
@@ -74,8 +74,8 @@ class AveragesMirror:
                 continue
             try:
                 self._put(waiting)
-            except Exception:
-                logger.exception("%s takes no averages; tried again", self._name)
+            except (OSError, CloudRefused) as problem:
+                logger.warning("%s takes no averages (%s); tried again", self._name, problem)
                 if self._stop.wait(self._retry_seconds):
                     self.missed += len(waiting)
                     return
@@ -100,6 +100,8 @@ def into_dynamodb(table: str, make_client: Callable[[], Any]) -> Put:
         table: its name.
         make_client: makes boto3's client of DynamoDB when the first averages come.
     """
+    from botocore.exceptions import BotoCoreError, ClientError
+
     clients: list[Any] = []
 
     def put(averages: Sequence[Average]) -> None:
@@ -109,7 +111,10 @@ def into_dynamodb(table: str, make_client: Callable[[], Any]) -> Put:
         items = {(item["sensor_id"]["S"], item["timestamp"]["N"]): item for item in map(_item, averages)}
         requests: list[Any] = [{"PutRequest": {"Item": item}} for item in items.values()]
         while requests:
-            said = clients[0].batch_write_item(RequestItems={table: requests[:_DYNAMODB_ITEMS]})
+            try:
+                said = clients[0].batch_write_item(RequestItems={table: requests[:_DYNAMODB_ITEMS]})
+            except (BotoCoreError, ClientError) as problem:
+                raise ConnectionError(str(problem)) from None
             left = said.get("UnprocessedItems", {}).get(table, [])
             requests = [*left, *requests[_DYNAMODB_ITEMS:]]
             if len(left) == _DYNAMODB_ITEMS:
@@ -125,13 +130,14 @@ def into_influx(write_url: str, token: str | None = None) -> Put:
         write_url: ``http://host:8086/write?db=energy`` (1.x) or ``http://host:8086/api/v2/write?org=…&bucket=…``.
         token: of InfluxDB 2.
     """
+    import requests
+
     headers = {"Content-Type": "text/plain; charset=utf-8"} | ({"Authorization": f"Token {token}"} if token else {})
+    session = requests.Session()
 
     def put(averages: Sequence[Average]) -> None:
         body = "\n".join(map(influx_line, averages)).encode()
-        request = urllib.request.Request(write_url, data=body, headers=headers, method="POST")  # noqa: S310  a setting
-        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310
-            pass
+        session.post(write_url, data=body, headers=headers, timeout=TIMEOUT_SECONDS).raise_for_status()
 
     return put
 

@@ -1,72 +1,24 @@
-"""MQTT topics (3.1.1 and 5) in a persistent session; a message is acknowledged (PUBACK) after landing.
+"""MQTT topics in a session that the broker keeps; a message is acknowledged (PUBACK) after landing.
 
-Belongs here: what paho and the protocol want. Does not belong here: validation and landing (streaming/).
+Belongs here: receipts and acknowledgements. Does not belong here: the connection (mqtt_connection.py), validation and
+landing (streaming/).
 """
 
 from __future__ import annotations
 
-import logging
 import queue
-import ssl
-import sys
-import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from energy_platform.domain.errors import StreamUnavailable
+from energy_platform.adapters.mqtt_connection import Broker, MqttConnection
 from energy_platform.domain.events import Message
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client
 
-logger = logging.getLogger(__name__)
-
-Version = Literal["3.1.1", "5"]
-SESSION_EXPIRY_SECONDS = 7 * 86_400
-KEEPALIVE_SECONDS = 60
 # mosquitto sends 20 messages before it waits for an acknowledgement, unless max_inflight_messages says more.
 DEFAULT_WINDOW = 20
-_WHO_MAY = "Check user, password, client certificate and the topics that they may read."
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """Certificates for TLS, PEM files; without ``ca`` the system's authorities are trusted.
-
-    The broker's certificate must be for the name that is connected to. ``certificate`` and ``key`` say who
-    this client is, to a broker that asks for that.
-    """
-
-    ca: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Broker:
-    """Where and as whom to connect.
-
-    Args:
-        host: name or address of the broker.
-        port: 1883, or 8883 with TLS.
-        client_id: names the persistent session, so it must be the same at every start and unique at the broker.
-        version: of the protocol.
-        username: at the broker.
-        password: at the broker.
-        tls: certificates, or ``None`` for no TLS.
-    """
-
-    host: str
-    port: int
-    client_id: str
-    version: Version = "3.1.1"
-    username: str | None = None
-    password: str | None = None
-    tls: Tls | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +30,10 @@ class _Receipt:
     qos: int
 
 
-class MqttSource:
+class MqttSource(MqttConnection):
     """Messages of some topic filters, at QoS 1.
 
-    The network thread puts messages in a bounded queue and waits while it is full, so that the broker's
-    own flow control holds the rest back.
+    The network thread waits while the queue is full, so that the broker's own flow control holds the rest back.
 
     Args:
         broker: where and as whom.
@@ -96,33 +47,8 @@ class MqttSource:
         self, broker: Broker, topics: Sequence[str], *, capacity: int = 20_000, window: int = DEFAULT_WINDOW
     ) -> None:
         self.window: int | None = window
-        self._broker, self._topics = broker, list(topics)
-        self._queue: queue.Queue[Message] = queue.Queue(maxsize=capacity)
-        self._closing = threading.Event()
         self._connection = 0
-        self._received = 0
-        self._is_unanswered = broker.tls is not None
-        self._refusal: StreamUnavailable | None = None
-        self._client = self._make_client(capacity)
-        self._client.loop_start()
-
-    def poll(self, limit: int, seconds: float) -> list[Message]:
-        """At most ``limit`` messages; returns with the first ones, or with none after ``seconds``.
-
-        Raises:
-            StreamUnavailable: the broker refuses the user or a topic, or cannot prove who it is. A broker that is
-                away is waited for.
-        """
-        if self._refusal is not None:
-            raise self._refusal
-        messages: list[Message] = []
-        try:
-            messages.append(self._queue.get(timeout=max(seconds, 0.001)))
-            while len(messages) < limit:
-                messages.append(self._queue.get_nowait())
-        except queue.Empty:
-            pass
-        return messages
+        super().__init__(broker, topics, capacity=capacity, keeps_session=True, retry_seconds=15)
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
         """Send PUBACK for messages of the present connection, in the order in which they came.
@@ -139,112 +65,21 @@ class MqttSource:
 
     def lag(self) -> dict[str, float]:
         """Messages that arrived and wait here; what waits at the broker is not told by MQTT."""
-        return {"messages": float(self._queue.qsize()), "connected": float(self._client.is_connected())}
-
-    def close(self) -> None:
-        """Disconnect; the session stays at the broker and keeps what is published meanwhile."""
-        self._closing.set()
-        # The acknowledgements go out with the network thread before the DISCONNECT behind them.
-        self._client.disconnect()
-        self._client.loop_stop()
-
-    @property
-    def _name(self) -> str:
-        return f"mqtt://{self._broker.host}:{self._broker.port}"
-
-    def _make_client(self, capacity: int) -> Client:
-        from paho.mqtt.client import Client, MQTTv5, MQTTv311
-        from paho.mqtt.enums import CallbackAPIVersion
-        from paho.mqtt.packettypes import PacketTypes
-        from paho.mqtt.properties import Properties
-
-        broker, is_five = self._broker, self._broker.version == "5"
-        client = Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=broker.client_id,
-            clean_session=None if is_five else False,
-            protocol=MQTTv5 if is_five else MQTTv311,
-            manual_ack=True,
-        )
-        client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
-        client.on_connect_fail = self._on_connect_fail
-        client.on_subscribe, client.on_message = self._on_subscribe, self._on_message
-        client.reconnect_delay_set(min_delay=1, max_delay=15)
-        if broker.username is not None:
-            client.username_pw_set(broker.username, broker.password)
-        if broker.tls is not None:
-            self._use_certificates(client, broker.tls)
-        if is_five:
-            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            properties.SessionExpiryInterval = SESSION_EXPIRY_SECONDS
-            properties.ReceiveMaximum = min(capacity, 65_535)
-            client.connect_async(broker.host, broker.port, KEEPALIVE_SECONDS, clean_start=False, properties=properties)
-        else:
-            client.connect_async(broker.host, broker.port, KEEPALIVE_SECONDS)
-        return client
-
-    def _use_certificates(self, client: Client, tls: Tls) -> None:
-        ca, certificate, key = (str(path) if path else None for path in (tls.ca, tls.certificate, tls.key))
-        try:
-            client.tls_set(ca, certificate, key)
-        except (OSError, ValueError) as problem:
-            files = ", ".join(name for name in (ca, certificate, key) if name)
-            remedy = f"They must be PEM: {files}; a client certificate needs its private key."
-            raise StreamUnavailable(
-                self._name, problem=f"the certificates cannot be used ({problem})", remedy=remedy
-            ) from None
-
-    def _refuse(self, problem: str, remedy: str) -> None:
-        self._refusal = StreamUnavailable(self._name, problem=problem, remedy=remedy)
+        return {"messages": float(self._queue.qsize()), "connected": float(self.is_listening)}
 
     # --- called by the network thread
 
-    def _on_connect_fail(self, _: Client, __: object) -> None:
-        # paho calls this where it has caught the error, and does not hand it over.
-        problem = sys.exception()
-        if isinstance(problem, ssl.SSLCertVerificationError):
-            remedy = "Name the authority that signed it by --ca, and the broker as its certificate does by --host."
-            self._refuse(f"the broker's certificate is not trusted ({problem.verify_message})", remedy)
-        else:
-            logger.warning("%s cannot be reached (%s); trying again", self._name, problem)
-
-    def _on_connect(self, client: Client, _: object, __: object, code: Any, ___: object) -> None:
-        self._is_unanswered = False
-        if code.is_failure:
-            logger.warning("%s refused the connection: %s", self._name, code)
-            # "Server unavailable" and the like pass; a wrong password does not.
-            if str(code) in {"Not authorized", "Bad user name or password", "Client identifier not valid", "Banned"}:
-                self._refuse(f"the broker refused the connection: {code}", _WHO_MAY)
-            return
-        logger.info("connected to %s", self._name)
-        client.subscribe([(topic, 1) for topic in self._topics])
-
-    def _on_disconnect(self, _: Client, __: object, ___: object, code: Any, ____: object) -> None:
+    def _on_disconnect(self, client: Client, data: object, flags: object, code: Any, properties: object) -> None:
         self._connection += 1
-        if not self._closing.is_set():
-            hint = "; it answered nothing: does it ask for a client certificate?" if self._is_unanswered else ""
-            logger.warning("the connection to %s ended (%s%s); trying again", self._name, code, hint)
+        super()._on_disconnect(client, data, flags, code, properties)
 
-    def _on_subscribe(self, _: Client, __: object, ___: int, codes: Sequence[Any], ____: object) -> None:
-        refused = [topic for topic, code in zip(self._topics, codes, strict=False) if code.is_failure]
-        if refused:
-            self._refuse(f"the broker refused the topic {', '.join(refused)}", _WHO_MAY)
+    def _receipt(self, message: Any) -> _Receipt:
+        return _Receipt(self._connection, message.mid, message.qos)
 
-    def _on_message(self, _: Client, __: object, message: Any) -> None:
-        self._received += 1
-        now = time.time()
-        taken = Message(
-            payload=bytes(message.payload),
-            partition=self._broker.client_id,
-            # MQTT numbers nothing: the time and a counter keep the names of files apart.
-            offset=f"{int(now * 1000)}{self._received % 1_000_000:06d}",
-            arrived_at_utc=datetime.fromtimestamp(now, tz=UTC).replace(tzinfo=None),
-            origin=message.topic,
-            receipt=_Receipt(self._connection, message.mid, message.qos),
-        )
+    def _take(self, message: Message) -> None:
         while not self._closing.is_set():
             try:
-                self._queue.put(taken, timeout=0.5)
+                self._queue.put(message, timeout=0.5)
             except queue.Full:
                 continue
             return

@@ -158,8 +158,8 @@ def control(
     health_host: Annotated[str, typer.Option(help="Its address; loopback unless told otherwise.")] = "127.0.0.1",
 ) -> None:
     """Send commands, confirm them by telemetry and shut off what must be, until SIGTERM or Ctrl-C."""
-    from energy_platform.adapters.mqtt import Broker, Tls
     from energy_platform.adapters.mqtt_commands import MqttCommands
+    from energy_platform.adapters.mqtt_connection import Broker, Tls
     from energy_platform.alerting import open_alerting
     from energy_platform.domain.control.commands import Command, Patience
     from energy_platform.domain.control.failures import signal_of

@@ -149,7 +149,8 @@ def mqtt(
 
     A payload of an ESP32 meter (a to i) without a timestamp gets the time at which it arrives here.
     """
-    from energy_platform.adapters.mqtt import Broker, MqttSource, Tls
+    from energy_platform.adapters.mqtt import MqttSource
+    from energy_platform.adapters.mqtt_connection import Broker, Tls
 
     settings = get_settings()
     with_tls = tls or ca is not None or certificate is not None

@@ -47,9 +47,9 @@ class SourceError(EnergyError):
 class DeclarationInvalid(SourceError):
     """A source declaration does not say what it must, or says something impossible."""
 
-    def __init__(self, declaration: str, *, problem: str, remedy: str) -> None:
-        self.declaration, self.problem, self.remedy = declaration, problem, remedy
-        super().__init__(f"{declaration}: {problem}. {remedy}")
+    def __init__(self, declaration: str, *, problem: str, remedy: str, line: int | None = None) -> None:
+        self.declaration, self.problem, self.remedy, self.line = declaration, problem, remedy, line
+        super().__init__(f"{declaration}{f', line {line}' if line is not None else ''}: {problem}. {remedy}")
 
 
 class UnknownSource(SourceError):

@@ -79,7 +79,9 @@ def test_a_device_of_another_site_is_not_taken_over(operations, tmp_path):
 
 def test_a_wrong_file_is_an_error_that_names_file_and_field(tmp_path):
     (tmp_path / "bad.yml").write_text(HOME.replace("dev1", "kitchen"))
-    with pytest.raises(DeclarationInvalid, match=r"bad.yml: field 'devices.1': an esp32 meter has the channels"):
+    with pytest.raises(
+        DeclarationInvalid, match=r"bad.yml, line \d+: field 'devices.1': an esp32 meter has the channels"
+    ):
         load_devices(tmp_path / "bad.yml")
 
 

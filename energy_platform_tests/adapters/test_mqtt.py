@@ -5,7 +5,8 @@ import time
 import paho.mqtt.publish
 import pytest
 
-from energy_platform.adapters.mqtt import Broker, MqttSource
+from energy_platform.adapters.mqtt import MqttSource
+from energy_platform.adapters.mqtt_connection import Broker
 from energy_platform.domain.errors import StreamUnavailable
 from energy_platform_tests.streaming import brokers
 from energy_platform_tests.streaming.consumer import wait_until
@@ -19,7 +20,6 @@ def send(port, *payloads, topic="esp32/pub"):
 def connected(port, **options):
     source = MqttSource(Broker("127.0.0.1", port, "consumer", **options), ["esp32/#"])
     wait_until(lambda: source.lag()["connected"] == 1.0, 10)
-    time.sleep(0.3)  # the subscription follows the connection
     return source
 
 

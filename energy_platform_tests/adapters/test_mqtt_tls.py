@@ -9,7 +9,8 @@ import paho.mqtt.publish
 import pytest
 
 from energy_platform.adapters.event_sinks import open_sink, parse_address
-from energy_platform.adapters.mqtt import Broker, MqttSource, Tls
+from energy_platform.adapters.mqtt import MqttSource
+from energy_platform.adapters.mqtt_connection import Broker, Tls
 from energy_platform.domain.errors import StreamUnavailable
 from energy_platform_tests.streaming import brokers
 from energy_platform_tests.streaming.certificates import Authority

@@ -182,4 +182,15 @@ _FORECASTS = (
         f.p50_kwh, f.p90_kwh, (a.energy_kwh - f.p50_kwh) / (f.p90_kwh - f.p50_kwh) * 1.28, 'above the P90 of the forecast issued for the day'
     FROM forecasts.meter_days AS f JOIN marts.meter_days AS a USING (meter_id, channel, local_date)
     WHERE f.is_issued AND f.lead_days = 1 AND a.energy_kwh > f.p90_kwh""",
+    """
+    INSERT INTO anomalies.severities
+    SELECT meter_id, channel, source, commodity, local_date, date_trunc('week', local_date)::DATE, NULL, 2.5 + energy_kwh / 1000, 0.003,
+        true, md5(meter_id)[:16], 'level_shift', 'level_shift', energy_kwh, energy_kwh / 2, NULL, NULL, 'twice the usual', NULL, 0, true,
+        TIMESTAMP '2026-03-04 05:20:00'
+    FROM (SELECT *, row_number() OVER (PARTITION BY meter_id ORDER BY local_date DESC) AS back FROM marts.meter_days) WHERE back <= 2""",
+    """
+    INSERT INTO anomalies.episodes
+    SELECT episode_id, meter_id, channel, source, commodity, 'use', 'level_shift', min(local_date), max(local_date), count(*),
+        arg_max(local_date, severity), max(severity), max(value), max(expected), 'twice the usual', true
+    FROM anomalies.severities GROUP BY ALL""",
 )

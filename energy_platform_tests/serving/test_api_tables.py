@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from energy_platform.adapters.operations.feedback import verdicts
 from energy_platform.adapters.published import Published
 from energy_platform.adapters.warehouse import Warehouse
 from energy_platform.domain.access import Role
@@ -27,6 +28,9 @@ LISTED = {
     "/v1/usage/profiles": listings.PROFILES,
     "/v1/forecasts": listings.FORECASTS_LISTING,
     "/v1/anomalies": listings.ANOMALIES_LISTING,
+    "/v1/anomalies/severities": listings.SEVERITIES_LISTING,
+    "/v1/anomalies/episodes": listings.EPISODES_LISTING,
+    "/v1/forecasts/fleets": listings.FLEETS_LISTING,
 }
 
 
@@ -51,8 +55,12 @@ def test_a_page_has_the_columns_of_its_document_and_the_pages_together_are_the_w
 
 @pytest.mark.parametrize("path", LISTED)
 def test_a_key_for_one_site_sees_only_that_site(api, path):
+    mine = api.get(path, sites=(ONE_SITE,), limit=1000).json()["items"]
+    if path == "/v1/forecasts/fleets":
+        assert mine == [], "a fleet is of all sites"
+        return
     every = {item["site_id"] for item in api.pages(path, 1000)}
-    mine = {item["site_id"] for item in api.get(path, sites=(ONE_SITE,), limit=1000).json()["items"]}
+    mine = {item["site_id"] for item in mine}
     assert every == {ONE_SITE, "uk-home-2"}
     assert mine == {ONE_SITE}
     other = api.get(path, sites=(ONE_SITE,), site="uk-home-2")
@@ -87,6 +95,34 @@ def test_forecasts_are_the_newest_that_users_were_given_unless_a_cutoff_is_asked
     cutoff = newest[0]["cutoff_date"]
     asked = api.get("/v1/forecasts", cutoff=cutoff, limit=1000).json()["items"]
     assert {item["cutoff_date"] for item in asked} == {cutoff}
+
+
+def test_fleet_forecasts_are_the_newest_issued_ones_of_a_source_and_segment(api):
+    found = api.pages("/v1/forecasts/fleets", 50, source="uk_home_2", segment="all")
+    assert len(found) == 96
+    assert {item["cutoff_date"] for item in found} == {found[0]["cutoff_date"]}
+    assert api.get("/v1/forecasts/fleets", cutoff="2001-01-01").json()["items"] == []
+
+
+def test_what_is_said_of_an_episode_is_kept_and_only_by_those_who_may(api):
+    episode = api.get("/v1/anomalies/episodes", site=ONE_SITE, commodity="gas").json()["items"][0]
+    path = f"/v1/anomalies/episodes/{episode['episode_id']}/feedback"
+    for said in ({"is_real": True}, {"is_real": False, "note": "guests"}):
+        answer = api.post(path, said, sites=(ONE_SITE,))
+        assert answer.status_code == 201, answer.text
+    kept = api.get(path).json()["items"]
+    assert [(one["is_real"], one["note"], one["meter_id"]) for one in kept] == [
+        (True, "", "uk-home-1-gas"),
+        (False, "guests", "uk-home-1-gas"),
+    ]
+    assert [one.is_real for one in verdicts(api.operations)] == [False], "the last word counts"
+    assert kept[1] == answer.json()
+    assert kept[1]["said_by"].startswith("key:")
+    other = api.get("/v1/anomalies/episodes", site="uk-home-2").json()["items"][0]["episode_id"]
+    assert is_problem(api.post(path.replace(episode["episode_id"], other), {"is_real": True}, sites=(ONE_SITE,)), 404)
+    assert is_problem(api.post(path.replace(episode["episode_id"], "none"), {"is_real": True}), 404)
+    assert is_problem(api.post(path, {"is_real": "perhaps"}), 422)
+    assert is_problem(api.post(path, {"is_real": True}, role=Role.VIEWER), 403)
 
 
 def test_anomalies_come_newest_first(api):

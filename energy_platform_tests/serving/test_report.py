@@ -11,8 +11,9 @@ import pytest
 from energy_platform.adapters.published import Published
 from energy_platform.domain.columns import TABLES
 from energy_platform.serving.report import build_report, summary_sentences
-from energy_platform.serving.report.check import SECTIONS, read_report, report_faults
+from energy_platform.serving.report.check import SECTIONS, read_report
 from energy_platform.serving.report.content import METERS_SHOWN, windows
+from energy_platform_tests.serving.report_faults import every_fault
 from energy_platform_tests.serving.sample_warehouse import NOW
 
 
@@ -22,7 +23,7 @@ def html(sample_generation) -> str:
 
 
 def test_every_section_is_there_nothing_is_fetched_and_every_figure_agrees(html: str, sample_generation) -> None:
-    assert report_faults(html, sample_generation) == []
+    assert every_fault(html, sample_generation) == []
     found = read_report(html)
     assert found.sections == SECTIONS
     assert len(found.figures) > 200
@@ -40,14 +41,14 @@ def test_every_changed_figure_is_found(html: str, sample_generation) -> None:
         for (source, value), (_, before) in zip(read_report(planted).figures, read_report(html).figures, strict=True)
         if value != before
     }
-    found = {fault.split(": the report says")[0] for fault in report_faults(planted, sample_generation)}
+    found = {fault.split(": the report says")[0] for fault in every_fault(planted, sample_generation)}
     assert len(changed) > 200
     assert found == changed
 
 
 def test_a_figure_whose_source_is_not_in_the_tables_is_found(html: str, sample_generation) -> None:
     planted = html.replace("marts.meter_days:count/", "marts.meter_days:mean.made_up/", 1)
-    assert any("made_up" in fault for fault in report_faults(planted, sample_generation))
+    assert any("made_up" in fault for fault in every_fault(planted, sample_generation))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ def test_the_next_48_hours_of_every_fleet_are_drawn_with_who_forecasts_them_and_
 
 
 def test_a_missing_section_is_found(html: str, sample_generation) -> None:
-    assert "section accuracy is missing" in report_faults(
+    assert "section accuracy is missing" in every_fault(
         html.replace('<section id="accuracy"', "<section"), sample_generation
     )
 
@@ -144,7 +145,7 @@ def test_a_model_without_skill_is_reported_so(sample_warehouse, tmp_path) -> Non
 
 def test_nothing_at_all_still_makes_a_whole_report(empty_generation) -> None:
     html = build_report(empty_generation, now=NOW)
-    assert report_faults(html, empty_generation) == []
+    assert every_fault(html, empty_generation) == []
     assert "No meter has readings yet." in html
 
 
@@ -161,7 +162,7 @@ def test_of_many_meters_the_largest_of_each_group_are_shown_and_the_rule_is_said
     assert html.count('<article class="meter') == METERS_SHOWN
     assert f"{METERS_SHOWN} of 15 meters and channels are shown" in html
     assert "all meters" in html
-    assert report_faults(html, generation) == []
+    assert every_fault(html, generation) == []
 
 
 def test_a_window_with_too_few_complete_days_is_not_compared() -> None:

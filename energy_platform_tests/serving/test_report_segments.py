@@ -12,8 +12,9 @@ from energy_platform.domain.columns.segments import SEGMENT_MEMBERS, SEGMENT_SHA
 from energy_platform.domain.segments.choosing import EVIDENCE, Choice
 from energy_platform.domain.segments.segmenting import segment_homes
 from energy_platform.serving.report import build_report
-from energy_platform.serving.report.check import read_report, report_faults
+from energy_platform.serving.report.check import read_report
 from energy_platform_tests.domain.segments.planted import planted
+from energy_platform_tests.serving.report_faults import every_fault
 from energy_platform_tests.serving.sample_warehouse import build_sample_warehouse
 
 NOW = datetime(2026, 3, 4, 6)
@@ -36,7 +37,7 @@ def generation(tmp_path_factory: pytest.TempPathFactory):
 
 def test_segments_are_drawn_named_and_counted_as_the_tables_say(generation) -> None:
     html = build_report(generation, now=NOW)
-    assert report_faults(html, generation) == []
+    assert every_fault(html, generation) == []
     assert "Similar homes of street: electricity" in html
     found = read_report(html)
     assert any(label.startswith("Similar homes of street") for label in found.charts)

@@ -6,8 +6,8 @@ import paho.mqtt.publish
 import pytest
 
 from energy_platform.adapters.operations import Operations
+from energy_platform.adapters.operations.averages import page_of_averages
 from energy_platform.adapters.operations.episodes import list_episodes
-from energy_platform.adapters.operations.live import list_averages
 from energy_platform.adapters.operations.outbox import list_messages
 from energy_platform_tests.streaming import brokers
 from energy_platform_tests.streaming.alert_parts import esp32_event, webhook
@@ -58,7 +58,7 @@ def test_a_kill_in_the_middle_of_a_spike_leaves_one_alert_one_message_and_one_re
             assert consumer.stop() == 0
     assert ["over:" in body["text"] for body in slack.bodies] == [False, True]
     with Operations.open(store) as operations:
-        averages = list_averages(operations, "esp32-1", channel="main", quantity="voltage_v")
+        averages = page_of_averages(operations, "esp32-1", channel="main", quantity="voltage_v", limit=SPIKES)
     assert [each.average for each in reversed(averages)] == [310.0] * (SPIKES // 5) + [240.0] * (CALM // 5)
 
 

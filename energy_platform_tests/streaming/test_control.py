@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 import paho.mqtt.client
 import pytest
 
-from energy_platform.adapters.mqtt import Broker
 from energy_platform.adapters.mqtt_commands import MqttCommands
+from energy_platform.adapters.mqtt_connection import Broker
 from energy_platform.adapters.operations import Operations
 from energy_platform.adapters.operations.commands import find_command, list_commands, request_command
 from energy_platform.adapters.operations.control_log import log_entries
@@ -262,7 +262,7 @@ def control_at_a_broker(operations, folder):
             target=DeviceControl(operations, line).run, args=(stopping,), kwargs={"now": utc_now}, daemon=True
         )
         try:
-            assert line.wait_until_listening(10)
+            wait_until(lambda: line.is_listening, 10)
             loop.start()
             yield meter
         finally:

@@ -7,8 +7,9 @@ import orjson
 import pytest
 import sqlalchemy as sa
 
+from energy_platform.adapters.operations.averages import page_of_averages
 from energy_platform.adapters.operations.episodes import list_episodes, list_steps
-from energy_platform.adapters.operations.live import LIVE_AVERAGES, forget_averages, list_averages, list_live
+from energy_platform.adapters.operations.live import LIVE_AVERAGES, forget_averages, list_live
 from energy_platform.adapters.operations.outbox import lease_due, list_messages
 from energy_platform.domain.alerts import EpisodeState, Severity, Signal, Subject
 from energy_platform.domain.alerts.delivery import LEASE, LONGEST_WAIT
@@ -76,7 +77,7 @@ def test_a_process_that_ends_in_the_middle_leaves_averages_windows_and_the_episo
             hot(voltages(values[first:last], start=NOW + timedelta(seconds=first)))
     with alerting(tmp_path) as alerts:
         [episode] = list_episodes(alerts.operations)
-        averages = [each.average for each in list_averages(alerts.operations, "esp32-1", channel="main")]
+        averages = [each.average for each in page_of_averages(alerts.operations, "esp32-1", channel="main")]
         main = next(each for each in list_live(alerts.operations) if each.channel == "main")
         assert len(list_messages(alerts.operations)) == 1
     assert (episode.state, episode.breaches) == (EpisodeState.OPEN, 4)
@@ -176,7 +177,7 @@ def test_what_another_process_did_meanwhile_is_read_again_after_forgetting(tmp_p
         other(voltages([240.0] * 4, start=NOW + timedelta(seconds=3)))
         mine.forget()
         mine(voltages([240.0] * 3, start=NOW + timedelta(seconds=7)))
-        assert len(list_averages(alerts.operations, "esp32-1", channel="main", quantity="voltage_v")) == 2
+        assert len(page_of_averages(alerts.operations, "esp32-1", channel="main", quantity="voltage_v")) == 2
         assert {channel.values["voltage_v"].samples for channel in list_live(alerts.operations)} == {10}
 
 

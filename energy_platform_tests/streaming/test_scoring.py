@@ -14,7 +14,8 @@ import polars as pl
 import pytest
 
 from energy_platform.adapters.landing_batches import LandingBatches
-from energy_platform.adapters.mqtt import Broker, MqttSource
+from energy_platform.adapters.mqtt import MqttSource
+from energy_platform.adapters.mqtt_connection import Broker
 from energy_platform.adapters.scored_events import ScoredEvents
 from energy_platform.domain.events import EventBatch, parse_events
 from energy_platform.domain.scoring.bundle import OF_A_CHANNEL, OF_A_PANEL, Scoring, StreamModels, learn

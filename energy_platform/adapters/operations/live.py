@@ -19,14 +19,25 @@ from energy_platform.domain.alerts.stream import WindowKey
 from energy_platform.domain.alerts.windows import Window
 from energy_platform.domain.live import Average, LiveChannel, LiveValue, channels_of
 
+
+def _quantity_key() -> tuple[sa.Column[str], ...]:
+    """What is measured, and where: part of the key."""
+    return tuple(
+        sa.Column(name, sa.String(length), primary_key=True)
+        for name, length in (("meter_id", 200), ("channel", 200), ("quantity", 40))
+    )
+
+
+def _unit_columns() -> tuple[sa.Column[str], ...]:
+    """What it is measured in."""
+    return (sa.Column("unit", sa.String(40), nullable=False), sa.Column("commodity", sa.String(20), nullable=False))
+
+
 LIVE_VALUES = sa.Table(
     "live_values",
     METADATA,
-    sa.Column("meter_id", sa.String(200), primary_key=True),
-    sa.Column("channel", sa.String(200), primary_key=True),
-    sa.Column("quantity", sa.String(40), primary_key=True),
-    sa.Column("unit", sa.String(40), nullable=False),
-    sa.Column("commodity", sa.String(20), nullable=False),
+    *_quantity_key(),
+    *_unit_columns(),
     sa.Column("value", sa.Float, nullable=False),
     sa.Column("at_utc", sa.DateTime, nullable=False),
     sa.Column("received_at_utc", sa.DateTime, nullable=False),
@@ -39,23 +50,18 @@ LIVE_VALUES = sa.Table(
 LIVE_AVERAGES = sa.Table(
     "live_averages",
     METADATA,
-    sa.Column("meter_id", sa.String(200), primary_key=True),
-    sa.Column("channel", sa.String(200), primary_key=True),
-    sa.Column("quantity", sa.String(40), primary_key=True),
+    *_quantity_key(),
     sa.Column("at_utc", sa.DateTime, primary_key=True),
     sa.Column("from_utc", sa.DateTime, nullable=False),
     sa.Column("average", sa.Float, nullable=False),
-    sa.Column("unit", sa.String(40), nullable=False),
-    sa.Column("commodity", sa.String(20), nullable=False),
+    *_unit_columns(),
     sa.Column("recorded_at_utc", sa.DateTime, nullable=False),
 )
 ALERT_WINDOWS = sa.Table(
     "alert_windows",
     METADATA,
     sa.Column("rule", sa.String(100), primary_key=True),
-    sa.Column("meter_id", sa.String(200), primary_key=True),
-    sa.Column("channel", sa.String(200), primary_key=True),
-    sa.Column("quantity", sa.String(40), primary_key=True),
+    *_quantity_key(),
     # Text: a window of a thousand samples has a thousand bits.
     sa.Column("bits", sa.Text, nullable=False),
     sa.Column("calm", sa.Integer, nullable=False),
@@ -96,40 +102,6 @@ def list_last_seen(operations: Operations) -> dict[str, datetime]:
     query = sa.select(table.c.meter_id, sa.func.max(table.c.received_at_utc)).group_by(table.c.meter_id)
     with operations.engine.connect() as connection:
         return {row[0]: row[1] for row in connection.execute(query)}
-
-
-def list_averages(
-    operations: Operations,
-    meter_id: str,
-    *,
-    channel: str | None = None,
-    quantity: str | None = None,
-    since_utc: datetime | None = None,
-    limit: int = 1_000,
-) -> list[Average]:
-    """Averages of five of one meter, newest first; they are kept for a day."""
-    table = LIVE_AVERAGES
-    query = sa.select(table).where(table.c.meter_id == meter_id).order_by(table.c.at_utc.desc()).limit(limit)
-    if channel is not None:
-        query = query.where(table.c.channel == channel)
-    if quantity is not None:
-        query = query.where(table.c.quantity == quantity)
-    if since_utc is not None:
-        query = query.where(table.c.at_utc > since_utc)
-    with operations.engine.connect() as connection:
-        return [
-            Average(
-                row.meter_id,
-                row.channel,
-                row.quantity,
-                row.unit,
-                row.commodity,
-                from_utc=row.from_utc,
-                at_utc=row.at_utc,
-                average=row.average,
-            )
-            for row in connection.execute(query)
-        ]
 
 
 def write_live(

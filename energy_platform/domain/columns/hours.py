@@ -2,18 +2,23 @@
 
 import polars as pl
 
-from energy_platform.domain.columns.model import Table, bounded, column, optional
+from energy_platform.domain.columns.model import Table, bounded, column
 from energy_platform.domain.columns.shared import (
     COMMODITY,
+    COVERAGE,
     CUTOFF_DATE,
     INTERVAL_MINUTES,
     INTERVAL_START_UTC,
     ISSUED_AT_UTC,
+    MAE_KWH,
     MODEL,
     P10_KWH,
     P50_KWH,
     P90_KWH,
+    PINBALL_KWH,
+    SKILL,
     SOURCE,
+    WHY_ISSUED,
 )
 
 SEGMENT = column("segment", pl.String, "", "Part of the source's meters that is summed; all of them: all.")
@@ -42,7 +47,7 @@ FLEET_HOURS = Table(
         P90_KWH,
         column("is_issued", pl.Boolean, "", "Whether this is the forecast that users are given for the interval."),
         column("is_fallback", pl.Boolean, "", "Whether it is issued because the first choice could not be made."),
-        optional(column("reason", pl.String, "", "Why this model was issued, in words.")),
+        WHY_ISSUED,
         ISSUED_AT_UTC,
     ),
 )
@@ -64,10 +69,10 @@ FLEET_SCORES = Table(
         ),
         column("intervals", pl.Int64, "", "Forecasts whose outcome is known; the scores are means over them."),
         column("actual_kwh", pl.Float64, "kWh", "Mean outcome, of as many meters as were forecast."),
-        column("mae_kwh", pl.Float64, "kWh", "Mean absolute error of the median; 0 is best."),
+        MAE_KWH,
         column("bias_kwh", pl.Float64, "kWh", "Mean of forecast minus outcome; above 0 is forecast too high."),
-        column("pinball_kwh", pl.Float64, "kWh", "Mean pinball loss over P10, P50 and P90; 0 is best."),
-        column("coverage", pl.Float64, "share", "Share of outcomes within P10 to P90; 0.8 is right."),
-        optional(column("skill", pl.Float64, "share", "1 - MAE / MAE of seasonal_naive on the same intervals.")),
+        PINBALL_KWH,
+        COVERAGE,
+        SKILL,
     ),
 )

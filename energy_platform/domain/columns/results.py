@@ -6,6 +6,7 @@ from energy_platform.domain.columns.model import Table, column, optional
 from energy_platform.domain.columns.shared import (
     CHANNEL,
     COMMODITY,
+    COVERAGE,
     CUTOFF_DATE,
     DETECTOR,
     ENERGY_KWH,
@@ -14,13 +15,18 @@ from energy_platform.domain.columns.shared import (
     ISSUED_AT_UTC,
     LEAD_DAYS,
     LOCAL_DATE,
+    MAE_KWH,
     METER_ID,
     MODEL,
     MODEL_VERSION,
     P10_KWH,
     P50_KWH,
     P90_KWH,
+    PINBALL_KWH,
+    RMSE_KWH,
+    SKILL,
     SOURCE,
+    WHY_ISSUED,
 )
 
 FORECASTS = Table(
@@ -43,7 +49,7 @@ FORECASTS = Table(
         P90_KWH,
         column("is_issued", pl.Boolean, "", "Whether this is the forecast that users are given for the day."),
         column("is_fallback", pl.Boolean, "", "Whether it stands in for what was decided: for this meter, or for all."),
-        optional(column("reason", pl.String, "", "Why this model was issued, in words.")),
+        WHY_ISSUED,
         ISSUED_AT_UTC,
     ),
 )
@@ -97,13 +103,13 @@ BACKTESTS = Table(
         column("is_sample", pl.Boolean, "", "Whether it was run on a few series only: heavy, and not asked for more."),
         column("meter_days", pl.Int64, "", "Held-out days compared; the scores are means over them."),
         column("meters", pl.Int64, "", "Meters and channels they are of."),
-        column("mae_kwh", pl.Float64, "kWh", "Mean absolute error of the median; 0 is best."),
-        column("rmse_kwh", pl.Float64, "kWh", "Root mean squared error of the median; 0 is best."),
+        MAE_KWH,
+        RMSE_KWH,
         column(
             "pinball_kwh", pl.Float64, "kWh", "Mean pinball loss over P10, P50 and P90; bands are of the same days."
         ),
         column("bias_kwh", pl.Float64, "kWh", "Mean of median less actual: above 0 it forecasts too much."),
-        optional(column("skill", pl.Float64, "share", "1 - MAE / MAE of seasonal_naive on the same rows.")),
+        SKILL,
     ),
 )
 RESIDUALS = Table(
@@ -140,13 +146,13 @@ FORECAST_SCORES = Table(
         CUTOFF_DATE,
         LEAD_DAYS,
         column("meter_days", pl.Int64, "", "Forecasts whose actual day is complete; the scores are means over them."),
-        column("mae_kwh", pl.Float64, "kWh", "Mean absolute error of the median; 0 is best."),
-        column("rmse_kwh", pl.Float64, "kWh", "Root mean squared error of the median; 0 is best."),
-        column("pinball_kwh", pl.Float64, "kWh", "Mean pinball loss over P10, P50 and P90; 0 is best."),
+        MAE_KWH,
+        RMSE_KWH,
+        PINBALL_KWH,
         optional(column("mase", pl.Float64, "", "MAE over the in-sample weekly naive MAE; below 1 is better than it.")),
-        column("coverage", pl.Float64, "share", "Share of actuals within P10 to P90; 0.8 is right."),
+        COVERAGE,
         optional(column("r2", pl.Float64, "", "Pooled R²; high even for poor forecasts when meters differ in size.")),
-        optional(column("skill", pl.Float64, "share", "1 - MAE / MAE of seasonal_naive on the same rows.")),
+        SKILL,
     ),
 )
 DECISIONS = Table(

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from energy_platform.domain.columns.model import UTC_TIME, bounded, column, one_of
+from energy_platform.domain.columns.model import UTC_TIME, bounded, column, one_of, optional
 
 # --- identity
 SOURCE = column("source", pl.String, "", "Name of the source declaration that the row came in by.")
@@ -50,3 +50,11 @@ P90_KWH = column("p90_kwh", pl.Float64, "kWh", "Forecast that 90 % of outcomes s
 MODEL = column("model", pl.String, "", "Name of the forecaster: seasonal_naive, lightgbm.")
 MODEL_VERSION = column("model_version", pl.String, "", "Version in the MLflow registry; null when it needs none.")
 DETECTOR = column("detector", pl.String, "", "Name of the anomaly rule or model.")
+
+# --- how good forecasts were
+MAE_KWH = column("mae_kwh", pl.Float64, "kWh", "Mean absolute error of the median; 0 is best.")
+RMSE_KWH = column("rmse_kwh", pl.Float64, "kWh", "Root mean squared error of the median; 0 is best.")
+PINBALL_KWH = column("pinball_kwh", pl.Float64, "kWh", "Mean pinball loss over P10, P50 and P90; 0 is best.")
+COVERAGE = column("coverage", pl.Float64, "share", "Share of outcomes within P10 to P90; 0.8 is right.")
+SKILL = optional(column("skill", pl.Float64, "share", "1 - MAE / MAE of seasonal_naive on the same rows."))
+WHY_ISSUED = optional(column("reason", pl.String, "", "Why this model was issued, in words."))

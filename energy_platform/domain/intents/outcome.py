@@ -16,7 +16,6 @@ from energy_platform.domain.errors import ReplayImpossible
 from energy_platform.domain.intents.declaration import Intent
 from energy_platform.domain.intents.expected import expected_of
 from energy_platform.domain.intents.loads import SiteDays
-from energy_platform.domain.intents.planner import MINUTES_AN_HOUR
 from energy_platform.domain.intents.replay import DayRun, run_day, target_kwh
 
 
@@ -53,11 +52,6 @@ class DayOutcome:
     denied_minutes: int
     switchings: int
     why_failed: str = ""
-
-    @property
-    def below_expected_percent(self) -> float:
-        """How far below (above: less than 0) what was to be expected."""
-        return 100 * (1 - self.with_kwh / self.expected_kwh) if self.expected_kwh else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +159,6 @@ def judge(run: DayRun, intent: Intent, days: SiteDays, at: int) -> DayOutcome:
 def _settled(value: float) -> float:
     """Without what adding floats up leaves: energy that came back whole leaves nothing."""
     return round(value, 9) + 0.0
-
-
-def most_in_an_hour(run: DayRun, intent: Intent) -> int:
-    """The most switchings within any sixty minutes of a replayed day."""
-    at = [done.slot * intent.slot_minutes for done in run.switched]
-    return max((sum(0 <= other - minute < MINUTES_AN_HOUR for other in at) for minute in at), default=0)
 
 
 def _within_reach(days: SiteDays, at: int, intent: Intent) -> float:

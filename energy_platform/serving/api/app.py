@@ -17,6 +17,7 @@ from energy_platform.serving.api import metrics, problems
 from energy_platform.serving.api.alerts import AlertDesk, alerts_router
 from energy_platform.serving.api.auth import Gate
 from energy_platform.serving.api.devices import DeviceDesk, commands_router, devices_router
+from energy_platform.serving.api.feedback import FeedbackDesk, feedback_router
 from energy_platform.serving.api.generations import GenerationReader
 from energy_platform.serving.api.kill_switches import kill_switches_router
 from energy_platform.serving.api.limits import RateLimiter
@@ -76,6 +77,7 @@ def create_app(
     app.include_router(tables_router(TableReader(gate, generations)))
     app.include_router(live_router(live))
     app.include_router(alerts_router(AlertDesk(gate, operations, now)))
+    app.include_router(feedback_router(FeedbackDesk(gate, operations, generations, now)))
     for router in (devices_router, commands_router, kill_switches_router):
         app.include_router(router(desk))
     app.add_middleware(problems.SmallBodies, most_bytes=SMALL_BODY_BYTES, but=frozenset({READINGS_PATH}))

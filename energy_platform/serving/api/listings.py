@@ -8,7 +8,7 @@ and cursors. Does not belong here: HTTP (tables.py), generations (generations.py
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
@@ -17,6 +17,7 @@ import polars as pl
 
 from energy_platform.domain.columns import (
     ANOMALIES,
+    FLEET_HOURS,
     FORECASTS,
     METER_DAYS,
     METER_HOUR_PROFILES,
@@ -26,6 +27,7 @@ from energy_platform.domain.columns import (
     Table,
     column,
 )
+from energy_platform.domain.columns.anomalies import EPISODES, SEVERITIES
 from energy_platform.domain.columns.shared import CHANNEL, COMMODITY, ESTIMATED_SHARE, METER_ID, SITE_ID
 from energy_platform.serving.api.answers import BAD_CURSOR, as_page, read_cursor, write_cursor
 from energy_platform.serving.api.generations import OpenGeneration
@@ -46,6 +48,7 @@ class Listing:
         key: names of the columns that it is ordered by; together they name a row.
         sql: SELECT that gives these columns.
         filters: condition by the name of what may be asked for.
+        otherwise: condition by the name of what was not asked for.
         newest_first: whether the order is turned around.
     """
 
@@ -55,6 +58,7 @@ class Listing:
     key: tuple[str, ...]
     sql: str
     filters: Mapping[str, str]
+    otherwise: Mapping[str, str] = field(default_factory=dict)
     newest_first: bool = False
 
 
@@ -86,6 +90,8 @@ def page(generation: OpenGeneration, listing: Listing, asked: Asked) -> bytes:
         if value is not None:
             conditions.append(listing.filters[name])
             values[name] = value
+        elif name in listing.otherwise:
+            conditions.append(listing.otherwise[name])
     if asked.sites is not None:
         conditions.append("list_contains($sites, site_id)")
         values["sites"] = list(asked.sites)
@@ -145,7 +151,7 @@ _MEASURED = {"channel": "channel = $channel", "commodity": "commodity = $commodi
 
 
 def _span(name: str) -> dict[str, str]:
-    return {"from": f"{name} >= $from", "to": f"{name} <= $to"}
+    return {"since": f"{name} >= $since", "to": f"{name} <= $to"}
 
 
 SITES_LISTING = Listing(
@@ -233,7 +239,21 @@ FORECASTS_LISTING = Listing(
         SELECT issued.*, meters.site_id,
             cutoff_date = max(cutoff_date) OVER (PARTITION BY issued.source) AS is_newest
         FROM forecasts.meter_days AS issued JOIN lake.meters AS meters USING (meter_id, channel) WHERE is_issued""",
-    _SITE | _MEASURED | {"cutoff": "cutoff_date = $cutoff", "newest": "is_newest = $newest"},
+    _SITE | _MEASURED | {"cutoff": "cutoff_date = $cutoff"},
+    {"cutoff": "is_newest"},
+)
+# Sums over the meters of all sites: no key for some sites sees them.
+FLEETS_LISTING = Listing(
+    "fleet_hour",
+    "source, commodity, segment, cutoff and half hour or hour ahead that was given to users",
+    tuple(one for one in FLEET_HOURS.columns if one.name != "is_issued"),
+    ("source", "commodity", "segment", "cutoff_date", "interval_start_utc"),
+    """
+        SELECT *, NULL::VARCHAR AS site_id, cutoff_date = max(cutoff_date) OVER (PARTITION BY source) AS is_newest
+        FROM forecasts.fleet_hours WHERE is_issued""",
+    {"source": "source = $source", "commodity": "commodity = $commodity", "segment": "segment = $segment"}
+    | {"cutoff": "cutoff_date = $cutoff"},
+    {"cutoff": "is_newest"},
 )
 ANOMALIES_LISTING = Listing(
     "anomaly",
@@ -248,6 +268,28 @@ ANOMALIES_LISTING = Listing(
     """
         SELECT found.*, meters.site_id
         FROM anomalies.scores AS found JOIN lake.meters AS meters USING (meter_id, channel)""",
-    _SITE | _MEASURED | _span("local_date") | {"detector": "detector = $detector"},
+    _SITE | _MEASURED | {"detector": "detector = $detector"} | _span("local_date"),
+    newest_first=True,
+)
+SEVERITIES_LISTING = Listing(
+    "severity",
+    SEVERITIES.one_row_per,
+    (*SEVERITIES.columns, SITE_ID),
+    ("local_date", "meter_id", "channel"),
+    """
+        SELECT judged.*, meters.site_id
+        FROM anomalies.severities AS judged JOIN lake.meters AS meters USING (meter_id, channel)""",
+    _SITE | _MEASURED | {"anomalous": "is_anomalous = $anomalous"} | _span("local_date"),
+    newest_first=True,
+)
+EPISODES_LISTING = Listing(
+    "episode",
+    EPISODES.one_row_per,
+    (*EPISODES.columns, SITE_ID),
+    ("last_date", "episode_id"),
+    """
+        SELECT episodes.*, meters.site_id
+        FROM anomalies.episodes AS episodes JOIN lake.meters AS meters USING (meter_id, channel)""",
+    _SITE | _MEASURED | {"since": "last_date >= $since", "to": "first_date <= $to"},
     newest_first=True,
 )

@@ -136,6 +136,31 @@ class AlertDetail(AlertItem):
     steps: list[AlertStep]
 
 
+class VerdictBody(BaseModel):
+    """Whether an episode of anomalies was real."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    is_real: bool = Field(strict=True, description="Real days teach no detector; others count as good days.")
+    note: Annotated[str, Field(max_length=500, pattern=_PLAIN.replace("+", "*"))] = Field(
+        default="", description="In your words."
+    )
+
+
+class VerdictItem(BaseModel):
+    """What was said of an episode."""
+
+    episode_id: str
+    meter_id: str
+    channel: str
+    first_date: date
+    last_date: date
+    is_real: bool
+    said_by: str
+    note: str
+    said_at_utc: datetime
+
+
 class DeviceItem(BaseModel):
     """A device and where it stands."""
 

@@ -1,12 +1,14 @@
 """``GET`` of the published tables: sites, meters, usage, profiles, forecasts, anomalies.
 
-Belongs here: parameters and answers. Does not belong here: SQL (listings.py).
+Belongs here: paths, parameters and answers. Does not belong here: SQL (listings.py).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from inspect import Parameter, Signature
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -19,13 +21,20 @@ from energy_platform.serving.api.listings import Asked, Listing
 from energy_platform.serving.api.models import Cursor, Limit, Name, page_model
 from energy_platform.serving.api.problems import documented
 
-READ_ERRORS = (401, 403, 422, 429, 503)
-Site = Annotated[Name | None, Query(description="Only of this site.")]
-Meter = Annotated[Name | None, Query(description="Only of this meter.")]
-Channel = Annotated[Name | None, Query(description="Only this channel.")]
-Commodity = Annotated[Literal["electricity", "gas"] | None, Query(description="Only this commodity.")]
-From = Annotated[date | None, Query(alias="from", description="First local day, included.")]
-To = Annotated[date | None, Query(description="Last local day, included.")]
+# What may be asked for, by the name that a listing has for it.
+_PARAMETERS: Mapping[str, Any] = {
+    "site": Annotated[Name | None, Query(description="Only of this site.")],
+    "meter": Annotated[Name | None, Query(description="Only of this meter.")],
+    "channel": Annotated[Name | None, Query(description="Only this channel.")],
+    "commodity": Annotated[Literal["electricity", "gas"] | None, Query(description="Only this commodity.")],
+    "source": Annotated[Name | None, Query(description="Only of this source.")],
+    "segment": Annotated[Name | None, Query(description="Only this part of the meters; all of them: all.")],
+    "cutoff": Annotated[date | None, Query(description="Local day it was issued for; default the newest.")],
+    "detector": Annotated[Name | None, Query(description="Only of this detector.")],
+    "anomalous": Annotated[bool | None, Query(description="Only days that are an alarm, or only those that are none.")],
+    "since": Annotated[date | None, Query(alias="from", description="First local day, included.")],
+    "to": Annotated[date | None, Query(description="Last local day, included.")],
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,116 +57,46 @@ class TableReader:
         return Response(content, media_type="application/json", headers=headers)
 
 
-def _said(listing: Listing) -> dict[int | str, dict[str, Any]]:
-    model = page_model(listing)
-    unchanged = {"description": "The generation is that of `If-None-Match`."}
-    return {200: {"model": model, "description": "A page."}, 304: unchanged, **documented(*READ_ERRORS)}
-
-
 def tables_router(reader: TableReader) -> APIRouter:
-    """The endpoints."""
+    """The endpoints; what each may be asked for are the filters of its listing."""
     router = APIRouter(prefix="/v1", dependencies=[BEARER], default_response_class=Response)
 
-    @router.get("/sites", tags=["tables"], responses=_said(listings.SITES_LISTING))
-    def list_sites(request: Request, site: Site = None, cursor: Cursor = None, limit: Limit = 100) -> Response:
-        """Sites: zone and country."""
-        return reader.answer(request, listings.SITES_LISTING, cursor, limit, site=site)
+    def add(path: str, name: str, tag: str, listing: Listing, says: str) -> None:
+        unchanged = {"description": "The generation is that of `If-None-Match`."}
+        page = {"model": page_model(listing), "description": "A page."}
+        responses: dict[int | str, dict[str, Any]] = {200: page, 304: unchanged, **documented(401, 403, 422, 429, 503)}
+        endpoint = _endpoint(reader, listing)
+        router.add_api_route(path, endpoint, name=name, tags=[tag], description=says, responses=responses)
 
-    @router.get("/meters", tags=["tables"], responses=_said(listings.METERS_LISTING))
-    def list_meters(
-        request: Request,
-        site: Site = None,
-        meter: Meter = None,
-        channel: Channel = None,
-        commodity: Commodity = None,
-        cursor: Cursor = None,
-        limit: Limit = 100,
-    ) -> Response:
-        """Meters and their channels."""
-        asked = {"site": site, "meter": meter, "channel": channel, "commodity": commodity}
-        return reader.answer(request, listings.METERS_LISTING, cursor, limit, **asked)
-
-    for path, listing in (("daily", listings.DAILY), ("monthly", listings.MONTHLY), ("yearly", listings.YEARLY)):
-        router.add_api_route(
-            f"/usage/{path}",
-            _spanned(reader, listing, f"Usage by {listing.one_row_per}, oldest first."),
-            name=f"usage_{path}",
-            tags=["usage"],
-            responses=_said(listing),
-        )
-
-    @router.get("/usage/profiles", tags=["usage"], responses=_said(listings.PROFILES))
-    def usage_profiles(
-        request: Request,
-        site: Site = None,
-        meter: Meter = None,
-        channel: Channel = None,
-        commodity: Commodity = None,
-        cursor: Cursor = None,
-        limit: Limit = 100,
-    ) -> Response:
-        """Mean usage by hour of the day, working days and weekends apart."""
-        asked = {"site": site, "meter": meter, "channel": channel, "commodity": commodity}
-        return reader.answer(request, listings.PROFILES, cursor, limit, **asked)
-
-    router.include_router(_results_router(reader))
+    add("/sites", "list_sites", "tables", listings.SITES_LISTING, "Sites: zone and country.")
+    add("/meters", "list_meters", "tables", listings.METERS_LISTING, "Meters and their channels.")
+    for word, listing in (("daily", listings.DAILY), ("monthly", listings.MONTHLY), ("yearly", listings.YEARLY)):
+        says = f"Usage by {listing.one_row_per}, oldest first."
+        add(f"/usage/{word}", f"usage_{word}", "usage", listing, says)
+    says = "Mean usage by hour of the day, working days and weekends apart."
+    add("/usage/profiles", "usage_profiles", "usage", listings.PROFILES, says)
+    says = "The forecasts that were given to users: median and band, and why this model."
+    add("/forecasts", "list_forecasts", "forecasts", listings.FORECASTS_LISTING, says)
+    says = "Whole fleets by the half hour or hour, two days ahead. Only for keys of all sites."
+    add("/forecasts/fleets", "list_fleet_forecasts", "forecasts", listings.FLEETS_LISTING, says)
+    says = "What detectors call anomalous, newest first, with the evidence."
+    add("/anomalies", "list_anomalies", "anomalies", listings.ANOMALIES_LISTING, says)
+    says = "Days that look worse than 19 of 20 good days, newest first: how bad, by which detectors, and why."
+    add("/anomalies/severities", "list_severities", "anomalies", listings.SEVERITIES_LISTING, says)
+    says = "Runs of anomalous days of one cause, newest first."
+    add("/anomalies/episodes", "list_anomaly_episodes", "anomalies", listings.EPISODES_LISTING, says)
     return router
 
 
-def _results_router(reader: TableReader) -> APIRouter:
-    router = APIRouter()
+def _endpoint(reader: TableReader, listing: Listing) -> Callable[..., Response]:
+    def listed(request: Request, cursor: str | None, limit: int, **filters: Any) -> Response:
+        return reader.answer(request, listing, cursor, limit, **filters)
 
-    @router.get("/forecasts", tags=["forecasts"], responses=_said(listings.FORECASTS_LISTING))
-    def list_forecasts(
-        request: Request,
-        site: Site = None,
-        meter: Meter = None,
-        channel: Channel = None,
-        commodity: Commodity = None,
-        cutoff: Annotated[date | None, Query(description="Local day it was issued for; default the newest.")] = None,
-        cursor: Cursor = None,
-        limit: Limit = 100,
-    ) -> Response:
-        """The forecasts that were given to users: median and band, and why this model."""
-        asked = {"site": site, "meter": meter, "channel": channel, "commodity": commodity, "cutoff": cutoff}
-        newest = True if cutoff is None else None
-        return reader.answer(request, listings.FORECASTS_LISTING, cursor, limit, newest=newest, **asked)
+    def said(name: str, kind: Any, **default: Any) -> Parameter:
+        return Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind, **default)
 
-    @router.get("/anomalies", tags=["anomalies"], responses=_said(listings.ANOMALIES_LISTING))
-    def list_anomalies(
-        request: Request,
-        site: Site = None,
-        meter: Meter = None,
-        channel: Channel = None,
-        commodity: Commodity = None,
-        detector: Annotated[Name | None, Query(description="Only of this detector.")] = None,
-        since: From = None,
-        to: To = None,
-        cursor: Cursor = None,
-        limit: Limit = 100,
-    ) -> Response:
-        """What detectors call anomalous, newest first, with the evidence."""
-        asked = {"site": site, "meter": meter, "channel": channel, "commodity": commodity, "detector": detector}
-        span = {"from": since, "to": to}
-        return reader.answer(request, listings.ANOMALIES_LISTING, cursor, limit, **asked, **span)
-
-    return router
-
-
-def _spanned(reader: TableReader, listing: Listing, summary: str) -> Any:
-    def usage(
-        request: Request,
-        site: Site = None,
-        meter: Meter = None,
-        channel: Channel = None,
-        commodity: Commodity = None,
-        since: From = None,
-        to: To = None,
-        cursor: Cursor = None,
-        limit: Limit = 100,
-    ) -> Response:
-        asked = {"site": site, "meter": meter, "channel": channel, "commodity": commodity}
-        return reader.answer(request, listing, cursor, limit, **asked, **{"from": since, "to": to})
-
-    usage.__doc__ = summary
-    return usage
+    # FastAPI reads the signature: the parameters of a listing are written down once, as its filters.
+    asked = [said(name, _PARAMETERS[name], default=None) for name in listing.filters]
+    page = [said("cursor", Cursor, default=None), said("limit", Limit, default=100)]
+    vars(listed)["__signature__"] = Signature([said("request", Request), *asked, *page])
+    return listed

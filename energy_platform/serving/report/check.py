@@ -56,24 +56,21 @@ def read_report(html: str) -> ReadReport:
     )
 
 
-def report_faults(html: str, generation: Generation) -> list[str]:
-    """Everything that is wrong with a report; an empty list when nothing is.
+def report_faults(found: ReadReport, generation: Generation) -> dict[str, list[str]]:
+    """What is wrong with a report, by the name of the check; an empty list where nothing is.
 
     Args:
-        html: the report.
+        found: the report.
         generation: the published tables it was made from; each figure is recomputed from them.
     """
-    found = read_report(html)
-    requests = [f"asks another place: {request}" for request in found.requests]
-    return missing_sections(found) + requests + wrong_figures(found, generation)
+    return {
+        "has_every_section": [f"section {name} is missing" for name in SECTIONS if name not in found.sections],
+        "asks_no_other_place": [f"asks another place: {request}" for request in found.requests],
+        "figures_agree_with_tables": _wrong_figures(found, generation),
+    }
 
 
-def missing_sections(found: ReadReport) -> list[str]:
-    """Sections that a report should have and has not."""
-    return [f"section {name} is missing" for name in SECTIONS if name not in found.sections]
-
-
-def wrong_figures(found: ReadReport, generation: Generation) -> list[str]:
+def _wrong_figures(found: ReadReport, generation: Generation) -> list[str]:
     """Figures whose source cannot be resolved, or says something else than the report."""
     if not found.figures:
         return ["no figure names its source"]

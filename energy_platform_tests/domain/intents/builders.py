@@ -8,6 +8,7 @@ import numpy as np
 
 from energy_platform.domain.intents.declaration import Intent
 from energy_platform.domain.intents.loads import SiteDays
+from energy_platform.domain.intents.replay import DayRun
 
 MONDAY = date(2024, 6, 3)
 
@@ -37,3 +38,9 @@ def days(
     loads = {name: np.full((count, slots), kw * hours) for name, kw in device_kw.items()}
     total = np.full((count, slots), base_kw * hours) + sum(loads.values())
     return SiteDays(tuple(first + timedelta(days=n) for n in range(count)), total, loads)
+
+
+def most_in_an_hour(run: DayRun, goal: Intent) -> int:
+    """The most switchings within any sixty minutes of a replayed day, counted again from what was switched."""
+    at = [done.slot * goal.slot_minutes for done in run.switched]
+    return max((sum(0 <= other - minute < 60 for other in at) for minute in at), default=0)

@@ -50,5 +50,5 @@ def test_the_shipped_examples_can_be_read(path):
 def test_a_wrong_file_is_an_error_that_names_file_and_field(tmp_path):
     text = SHIPPED[0].read_text().replace("reduce_percent: 10", "reduce_percent: lots")
     (tmp_path / "wrong.yml").write_text(text)
-    with pytest.raises(DeclarationInvalid, match=r"wrong.yml: field 'reduce_percent'.*lots"):
+    with pytest.raises(DeclarationInvalid, match=r"wrong.yml, line \d: field 'reduce_percent'.*lots"):
         load_intent(tmp_path / "wrong.yml")

@@ -11,9 +11,9 @@ from energy_platform.domain.errors import ReplayImpossible
 from energy_platform.domain.intents.declaration import Intent
 from energy_platform.domain.intents.expected import expected_of
 from energy_platform.domain.intents.loads import site_days
-from energy_platform.domain.intents.outcome import most_in_an_hour, replay
+from energy_platform.domain.intents.outcome import replay
 from energy_platform.domain.intents.replay import run_day
-from energy_platform_tests.domain.intents.builders import intent
+from energy_platform_tests.domain.intents.builders import intent, most_in_an_hour
 from energy_platform_tests.domain.intents.test_declaration import SHIPPED
 
 DAY = date(2024, 6, 3)

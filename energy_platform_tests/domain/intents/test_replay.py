@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from energy_platform.domain.control.devices import Action
 from energy_platform.domain.errors import ReplayImpossible
 from energy_platform.domain.intents.expected import expected_of
-from energy_platform.domain.intents.outcome import judge, most_in_an_hour, replay
+from energy_platform.domain.intents.outcome import judge, replay
 from energy_platform.domain.intents.replay import run_day
-from energy_platform_tests.domain.intents.builders import MONDAY, days, intent
+from energy_platform_tests.domain.intents.builders import MONDAY, days, intent, most_in_an_hour
 
 WEEK = MONDAY + timedelta(days=7)
 
