@@ -27,11 +27,13 @@ from pathlib import Path
 from typing import Any
 
 from energy_platform.adapters import declarations, lake_loader, landing, published, registry  # noqa: F401 - not Dagster's time
+from energy_platform.adapters.dbt_command import run_dbt
 from energy_platform.adapters.warehouse import Warehouse
+from energy_platform.defs.warehouse.project import PARSED, PROJECT_DIR, current_manifest
 from energy_platform.domain.flow_plan import FlowPlan, SourceClock, plan_flow
-from energy_platform.settings import PROJECT_ROOT, Settings, export_for_dbt, get_settings, quiet_telemetry
+from energy_platform.settings import Settings, export_for_dbt, get_settings, quiet_telemetry
 
-DBT_PROJECT, DBT_STEP = PROJECT_ROOT / "dbt_project", "dbt_models"
+DBT_STEP = "dbt_models"
 CLOCK_SQL = "SELECT newest_complete_day, active_meters FROM features.source_clocks WHERE source = ?"
 # The stage that pyspark_peer.py adds on both sides: days beyond three standard deviations of their meter.
 Z_SCORES_SQL = """
@@ -95,8 +97,6 @@ def cpu_seconds() -> float:
 class BareFlow:
     """The steps on one home, for one source that is new to it."""
 
-    manifest: Any = None  # of the dbt project, shared by the flows of a process
-
     def __init__(self, settings: Settings, source: str = "lcl") -> None:
         self.settings, self.source, self.costs = settings, source, Costs()
         self.warehouse = Warehouse(
@@ -155,28 +155,16 @@ class BareFlow:
         return self._doors[name]
 
     def _build_marts(self, *, tests: bool) -> None:
-        if BareFlow.manifest is None:
-            BareFlow.manifest = self.costs.of("dbt parse", partial(self._dbt, "parse")).result
         command = ["build", "--exclude-resource-type", "unit_test"] if tests else ["run"]
-        self.costs.of("marts", partial(self._dbt, *command))
+        self.costs.of("marts", partial(self._dbt, command))
 
-    def _dbt(self, *command: str) -> Any:
-        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-        from dbt.adapters.factory import cleanup_connections, reset_adapters
-        from dbt.cli.main import dbtRunner
-
+    def _dbt(self, command: Sequence[str]) -> None:
+        current_manifest()
         export_for_dbt(self.settings)
         target = self.settings.home_path / "dbt" / "target"
-        where = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
-        where += ["--target-path", str(target), "--log-path", str(target)]
-        outcome = dbtRunner(manifest=BareFlow.manifest).invoke(["--quiet", *command, *where])
-        # dbt keeps the file locked after it has ended.
-        cleanup_connections()  # type: ignore[no-untyped-call]
-        reset_adapters()  # type: ignore[no-untyped-call]
-        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
-        if not outcome.success:
-            raise SystemExit(f"dbt {command[0]} failed: {outcome.exception or outcome.result}")
-        return outcome
+        outcome = run_dbt(command, project_dir=PROJECT_DIR, parsed=PARSED, target_dir=target)
+        if outcome.errors:
+            raise SystemExit("\n".join(outcome.errors))
 
     def _plan(self) -> FlowPlan:
         """The cutoffs that are due: the source is new, and looks back as far as the settings say."""
@@ -213,8 +201,6 @@ def main() -> None:
         made = results(flow.warehouse)
         if options.until == "features":
             made["anomalies"] = flow.score_days()
-    for costs in (flow.costs.wall, flow.costs.cpu):  # Dagster's stage marts parses, too
-        costs["marts"] += costs.pop("dbt parse")
     print(json.dumps({"seconds": flow.costs.wall, "cpu_seconds": flow.costs.cpu, "results": made}))
 
 

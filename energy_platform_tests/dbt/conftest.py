@@ -1,4 +1,4 @@
-"""dbt in this process: the project is parsed once for the session, then each build takes a second."""
+"""dbt in this process, as the product runs it: each build takes a second."""
 
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -7,11 +7,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from energy_platform.adapters.dbt_command import run_dbt
 from energy_platform.adapters.warehouse import Warehouse
-from energy_platform.settings import PROJECT_ROOT, Settings, export_for_dbt
+from energy_platform.defs.warehouse.project import PARSED, PROJECT_DIR, current_manifest
+from energy_platform.settings import Settings, export_for_dbt
 from energy_platform_tests.builders import FIRST_LOAD_UTC, load_file, make_corrections, make_readings
-
-PROJECT_DIR = PROJECT_ROOT / "dbt_project"
 
 Dbt = Callable[..., None]
 
@@ -23,33 +23,16 @@ def make_warehouse(home: Path) -> Warehouse:
 @pytest.fixture(scope="session")
 def dbt(tmp_path_factory: pytest.TempPathFactory) -> Dbt:
     """``dbt(warehouse, "run", …)``: run one dbt command on that warehouse; a failure fails the test with dbt's words."""
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-    from dbt.adapters.factory import cleanup_connections, reset_adapters
-    from dbt.cli.main import dbtRunner
-
     target = tmp_path_factory.mktemp("dbt")
-    parsed: list = []
+    current_manifest()
 
     def run(warehouse: Warehouse, *command: str) -> None:
         with pytest.MonkeyPatch.context() as patch:
             for name in ("ENERGY_WAREHOUSE_PATH", "ENERGY_MEMORY_LIMIT", "ENERGY_THREADS"):
                 patch.setenv(name, "")
             export_for_dbt(Settings(home=warehouse.path.parent, memory_limit=warehouse.memory_limit, threads=2))
-            options = ["--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)]
-            options += ["--target-path", str(target), "--log-path", str(target)]
-            if not parsed:
-                parsed.append(dbtRunner().invoke(["--quiet", "parse", *options]).result)
-            outcome = dbtRunner(manifest=parsed[0]).invoke(["--quiet", *command, *options])
-            # dbt keeps the file locked after it has ended.
-            cleanup_connections()
-            reset_adapters()
-            DuckDBConnectionManager.close_all_connections()
-        failed = [
-            f"{r.node.name}: {r.message}"
-            for r in getattr(outcome.result, "results", [])
-            if r.status in {"error", "fail"}
-        ]
-        assert outcome.success, failed or outcome.exception
+            outcome = run_dbt(command, project_dir=PROJECT_DIR, parsed=PARSED, target_dir=target)
+        assert not outcome.errors, "\n".join(outcome.errors)
 
     return run
 

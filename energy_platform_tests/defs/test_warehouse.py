@@ -26,7 +26,6 @@ def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def build(settings: Settings) -> dg.ExecuteInProcessResult:
     warehouse = Warehouse(settings.warehouse_path, memory_limit="512MiB", threads=2)
     resources = {
-        "dbt": project.dbt_resource(),
         "settings": dg.ResourceDefinition.hardcoded_resource(settings),
         "warehouse": dg.ResourceDefinition.hardcoded_resource(warehouse),
     }

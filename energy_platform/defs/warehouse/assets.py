@@ -1,22 +1,26 @@
 """staging → intermediate → marts: one dbt build for the whole project, its tests as asset checks.
 
-One build for all models, because a dbt process costs seconds to start and DuckDB uses all cores for each model.
+One build for all models, because each dbt command costs a second to start and DuckDB uses all cores for each model.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import dbt_assets
+from dagster_dbt.asset_utils import get_subset_selection_for_context
+from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
+from energy_platform.adapters.dbt_command import run_dbt
 from energy_platform.adapters.warehouse import Warehouse
 from energy_platform.defs.metadata import row_count
-from energy_platform.defs.warehouse.project import FastDbt, current_manifest
+from energy_platform.defs.warehouse.project import PARSED, PROJECT_DIR, current_manifest
 from energy_platform.defs.warehouse.translator import LayerTranslator
 from energy_platform.settings import Settings, export_for_dbt
 
 MANIFEST: dict[str, Any] = json.loads(current_manifest().read_text(encoding="utf-8"))
+TRANSLATOR = LayerTranslator()
 
 
 class DbtBuild(dg.Config):
@@ -24,49 +28,66 @@ class DbtBuild(dg.Config):
 
     full_refresh: bool = False
     """Build the incremental models anew: after a change of their SQL, or of what is loaded already."""
+    check_all: bool = False
+    """Test every row, not only those of days that are new since all tests last passed."""
 
 
 @dbt_assets(
     manifest=MANIFEST,
     name="dbt_models",
-    dagster_dbt_translator=LayerTranslator(),
+    dagster_dbt_translator=TRANSLATOR,
     pool="warehouse",
 )
 def dbt_models(
     context: dg.AssetExecutionContext,
     config: DbtBuild,
-    dbt: FastDbt,
     settings: dg.ResourceParam[Settings],
     warehouse: dg.ResourceParam[Warehouse],
 ) -> Iterator[Any]:
     """Build and test the selected models; a failing test of severity error stops what is below it and fails the run."""
     export_for_dbt(settings)
     # Unit tests hold the SQL, not the data: the test suite runs them, not each build.
-    command = ["build", "--exclude-resource-type", "unit_test", *(["--full-refresh"] if config.full_refresh else [])]
-    # One folder for all runs (the pool lets one run at a time in): the parsed state in it spares the next run a full
-    # parse, and nothing piles up.
-    invocation = dbt.cli(command, context=context, target_path=settings.home_path / "dbt" / "target")
-    yield from _with_row_counts(invocation.stream(), warehouse)
+    command = ["build", "--exclude-resource-type", "unit_test", *_selection(context)]
+    command += ["--full-refresh"] if config.full_refresh else []
+    command += ["--vars", json.dumps({"check_all": True})] if config.check_all else []
+    # One folder for all runs: the pool lets one at a time in, and nothing piles up.
+    target_dir = settings.home_path / "dbt" / "target"
+    outcome = run_dbt(command, project_dir=PROJECT_DIR, parsed=PARSED, target_dir=target_dir)
+    yield from _with_row_counts(_dagster_events(context, outcome.results), warehouse)
+    if outcome.errors:
+        raise dg.Failure("\n".join(["dbt build failed:", *outcome.errors]))
 
 
-def _with_row_counts(events: Iterable[Any], warehouse: Warehouse) -> Iterator[Any]:
-    """The events of a dbt build, tables with their number of rows.
+def _selection(context: dg.AssetExecutionContext) -> list[str]:
+    """The models and tests that this run is to make, in the words of dbt."""
+    selection, indirect = get_subset_selection_for_context(
+        context=context,
+        manifest=MANIFEST,
+        select=None,
+        exclude=None,
+        selector=None,
+        dagster_dbt_translator=TRANSLATOR,
+        current_dbt_indirect_selection_env=None,
+    )
+    return [*selection, *(["--indirect-selection", indirect] if indirect else [])]
 
-    dagster-dbt's own ``fetch_row_counts`` would keep a read-only connection open in this process, and the next
-    asset could not write. So the counts are one query, when dbt has ended and let go of the file.
-    """
-    seen: list[Any] = []
-    failure: Exception | None = None
-    try:
-        seen.extend(events)
-    except Exception as error:  # noqa: BLE001 - raised again below, after the events that came before it
-        failure = error
-    counts = _table_rows(warehouse, [table for event in seen if (table := _table_of(event))])
-    for event in seen:
+
+def _dagster_events(context: dg.AssetExecutionContext, results: Sequence[dict[str, Any]]) -> list[Any]:
+    """A materialization or check for each result that dbt told of."""
+    messages = [DbtCoreCliEventMessage(raw_event=result, event_history_metadata={}) for result in results]
+    return [
+        event
+        for message in messages
+        for event in message.to_default_asset_events(MANIFEST, dagster_dbt_translator=TRANSLATOR, context=context)
+    ]
+
+
+def _with_row_counts(events: Sequence[Any], warehouse: Warehouse) -> Iterator[Any]:
+    """The events of a dbt build, tables with their number of rows: one query for all."""
+    counts = _table_rows(warehouse, [table for event in events if (table := _table_of(event))])
+    for event in events:
         table = _table_of(event)
         yield event.with_metadata({**event.metadata, **row_count(counts[table])}) if table else event
-    if failure is not None:
-        raise failure
 
 
 def _table_of(event: Any) -> str | None:

@@ -1,58 +1,30 @@
 """Where the dbt project is, and a manifest of it that is never out of date.
 
-Belongs here: paths, `dbt parse`, the dbt resource. Does not belong here: how models become assets
-(translator.py), what a run does (assets.py).
+Belongs here: paths, `dbt parse`. Does not belong here: how models become assets (translator.py), what a run does
+(assets.py, adapters/dbt_command.py).
 """
 
 import logging
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-from dagster_dbt import DbtCliResource
-from dagster_dbt.compat import DBT_PYTHON_VERSION
-from packaging.version import Version
 
 from energy_platform.domain.errors import SetupIncomplete
 from energy_platform.settings import PROJECT_ROOT, export_for_dbt, get_settings
 
 PROJECT_DIR = PROJECT_ROOT / "dbt_project"
 TARGET_DIR = PROJECT_DIR / "target"
+# What dbt's runs read in place of parsing the project.
+PARSED = TARGET_DIR / "partial_parse.msgpack"
 DBT = Path(sys.executable).with_name("dbt")
 
 # What dbt writes into its own project; all other files are its source.
 _WRITTEN_BY_DBT = {"target", "logs", ".user.yml"}
-# What `dbt parse` leaves that a later run wants: the graph, and the state that spares it a full parse.
-_KEPT = ("partial_parse.msgpack", "manifest.json")
+# What `dbt parse` leaves that is wanted later: for dbt, and for Dagster. The second is looked at to tell their age.
+_KEPT = (PARSED.name, "manifest.json")
 
 _log = logging.getLogger(__name__)
-
-
-class FastDbt(DbtCliResource):
-    """The dbt resource without what it does before each run and we do not use.
-
-    That is a `dbt --version` (3 s, and a request to PyPI), and an adapter in this process (3 s: it parses every macro) for
-    row counts, which come from one query when dbt has ended.
-    """
-
-    @cached_property
-    def _cli_version(self) -> Version:
-        if DBT_PYTHON_VERSION is None:
-            raise SetupIncomplete("dbt-core is not installed. Run `make setup`.")
-        return DBT_PYTHON_VERSION
-
-    def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> Any:  # noqa: ARG002
-        """No adapter; dagster-dbt goes on without one."""
-        return None
-
-
-def dbt_resource() -> FastDbt:
-    """The dbt of this environment, on this project; the warehouse comes from ``export_for_dbt``."""
-    return FastDbt(project_dir=str(PROJECT_DIR), profiles_dir=str(PROJECT_DIR), dbt_executable=str(DBT))
 
 
 def current_manifest(project_dir: Path = PROJECT_DIR, target_dir: Path = TARGET_DIR) -> Path:
