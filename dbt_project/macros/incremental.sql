@@ -21,7 +21,12 @@
     the whole year again.
 -#}
 {% macro near_days(readings, days_sql) -%}
-    {%- if not execute or not is_incremental() -%}
+    {{ near_these_days(readings, days_sql) if execute and is_incremental() else 'true' }}
+{%- endmacro %}
+
+{#- The same in a test, which knows itself whether it looks at all days. -#}
+{% macro near_these_days(readings, days_sql) -%}
+    {%- if not execute -%}
         true
     {%- else -%}
         {%- set few_meters = 100 -%}

@@ -53,7 +53,7 @@ def run_dbt(command: Sequence[str], *, project_dir: Path, parsed: Path, target_d
     def on_event(event: Any) -> None:
         if event.info.name in _RESULTS:
             results.append(msg_to_dict(event))
-        if event.info.level == "error":
+        if event.info.level == "error" and event.info.name != "MainStackTrace":
             errors.append(event.info.msg)
 
     # The results tell all that these files would, and dbt takes 0.4 s to write them.

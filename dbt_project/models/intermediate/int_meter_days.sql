@@ -6,41 +6,49 @@
     )
 }}
 
+{% set touched_loads_sql -%}
+    select loads.*
+    from {{ ref('stg_lake__day_loads') }} as loads
+    {% if is_incremental() %}
+        inner join (
+            select distinct
+                meter_no,
+                local_date
+            from {{ ref('stg_lake__day_loads') }}
+            where file_id > {{ newest_file_built() }}
+        ) as touched_days
+            on
+                loads.meter_no = touched_days.meter_no
+                and loads.local_date = touched_days.local_date
+    {% endif %}
+{%- endset %}
 {% set corrected_days_sql -%}
     select
         meter_no,
         local_date
-    from {{ ref('stg_lake__day_loads') }}
+    from ({{ touched_loads_sql }})
     group by meter_no, local_date
-    having bool_or(has_superseding) and max(file_id) > {{ newest_file_built() }}
+    having bool_or(has_superseding)
 {%- endset %}
 
 -- Loads add up to their day, so that no reading is read again: 0.5 s in place of 3 s per 16.8 million readings. Only
--- where a reading was corrected does a load hold energy that is no longer in use.
-with touched_days as (
+-- where a reading was corrected does a load hold energy that is no longer in use. Almost all days have one load; the
+-- others are few, so that looking each load up among them costs little.
+with loads as (
+
+    {{ touched_loads_sql }}
+
+),
+
+other_days as (
 
     select
         meter_no,
         local_date,
-        count(*) as loads,
         bool_or(has_superseding) as is_corrected
-    from {{ ref('stg_lake__day_loads') }}
+    from loads
     group by meter_no, local_date
-    having max(file_id) > {{ newest_file_built() }}
-
-),
-
-loads as (
-
-    select
-        loads.*,
-        touched_days.loads as loads_of_day
-    from {{ ref('stg_lake__day_loads') }} as loads
-    inner join touched_days
-        on
-            loads.meter_no = touched_days.meter_no
-            and loads.local_date = touched_days.local_date
-    where not touched_days.is_corrected
+    having count(*) > 1 or bool_or(has_superseding)
 
 ),
 
@@ -60,18 +68,25 @@ days_of_one_load as (
         newest_interval_start_utc,
         file_id
     from loads
-    where loads_of_day = 1
+    anti join other_days
+        on
+            loads.meter_no = other_days.meter_no
+            and loads.local_date = other_days.local_date
 
 ),
 
 several_loads as (
 
     select
-        *,
-        sum(energy_kwh) over same_day / sum(readings) over same_day as day_mean_kwh
+        loads.*,
+        sum(loads.energy_kwh) over same_day / sum(loads.readings) over same_day as day_mean_kwh
     from loads
-    where loads_of_day > 1
-    window same_day as (partition by meter_no, local_date)
+    inner join other_days
+        on
+            loads.meter_no = other_days.meter_no
+            and loads.local_date = other_days.local_date
+    where not other_days.is_corrected
+    window same_day as (partition by loads.meter_no, loads.local_date)
 
 ),
 

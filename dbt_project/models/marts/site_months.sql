@@ -5,21 +5,18 @@ with meters as (
 
 ),
 
-days as (
+-- First by meter, under its number, and then by site: counting distinct days and meters over all days costs 3 times as
+-- much. Days are counted as bits, for two meters of a site that have the same day.
+meter_months as (
 
     select
-        meters.site_id,
-        meters.source,
-        meters.commodity,
-        meters.time_zone,
-        days.meter_id,
-        days.channel,
-        days.local_date,
-        days.energy_kwh,
-        days.readings,
+        meters.meter_no,
         cast(date_trunc('month', days.local_date) as date) as local_month,
-        days.estimated_share * days.readings as estimated_readings,
-        days.completeness * local_days.day_minutes as covered_minutes
+        sum(days.energy_kwh) as energy_kwh,
+        bit_or(cast(1 as integer) << (day(days.local_date) - 1)) as day_mask,
+        sum(days.completeness * local_days.day_minutes) as covered_minutes,
+        sum(days.estimated_share * days.readings) as estimated_readings,
+        sum(days.readings) as readings
     from {{ ref('meter_days') }} as days
     inner join meters
         on
@@ -29,24 +26,27 @@ days as (
         on
             meters.time_zone = local_days.time_zone
             and days.local_date = local_days.local_date
+    group by all
 
 ),
 
 months as (
 
     select
-        site_id,
-        commodity,
-        local_month,
-        min(source) as source,
-        min(time_zone) as time_zone,
-        sum(energy_kwh) as energy_kwh,
-        count(distinct local_date) as days,
-        count(distinct row(meter_id, channel)) as channels,
-        sum(covered_minutes) as covered_minutes,
-        sum(estimated_readings) / sum(readings) as estimated_share
-    from days
-    group by site_id, commodity, local_month
+        meters.site_id,
+        meters.commodity,
+        meter_months.local_month,
+        min(meters.source) as source,
+        min(meters.time_zone) as time_zone,
+        sum(meter_months.energy_kwh) as energy_kwh,
+        cast(bit_count(bit_or(meter_months.day_mask)) as bigint) as days,
+        count(*) as channels,
+        sum(meter_months.covered_minutes) as covered_minutes,
+        sum(meter_months.estimated_readings) / sum(meter_months.readings) as estimated_share
+    from meter_months
+    inner join meters
+        on meter_months.meter_no = meters.meter_no
+    group by meters.site_id, meters.commodity, meter_months.local_month
 
 ),
 
