@@ -41,6 +41,7 @@ from energy_platform.domain.forecasting.promotion import Decision, promotion_row
 from energy_platform.domain.forecasting.rows import (
     MODEL_FEATURES,
     backtest_days,
+    backtest_stride,
     count_issues_sql,
     design,
     feature_hash,
@@ -146,7 +147,9 @@ def read_rows(warehouse: Warehouse, cutoff: date) -> tuple[pl.DataFrame, pl.Data
         series = DaySeries.of(connection.execute(known_series_sql(features, cutoff=cutoff)).pl())
         training = connection.execute(training_rows_sql(features, cutoff=cutoff, stride=stride)).pl()
         days = backtest_days(cutoff, meters=meters)
-        held_out = connection.execute(issue_rows_sql(features, issue_days=days, known_before=cutoff)).pl()
+        turns = backtest_stride(days, meters=meters)
+        tested_sql = issue_rows_sql(features, issue_days=days, known_before=cutoff, stride=turns)
+        held_out = connection.execute(tested_sql).pl()
         newest = connection.execute(
             f"SELECT max(available_at_utc) FROM {METER_DAYS.full_name} WHERE local_date < ?", [cutoff]
         ).fetchall()[0][0]

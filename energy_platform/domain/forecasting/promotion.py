@@ -176,9 +176,9 @@ class _Case:
             taken = Seat(challenger, self.candidates.versions[challenger])
             return self.decision("promoted", taken, f"{first}{challenger} is champion: {skill.figures}", duel=skill)
         told = skill.figures if skill.p_value is not None else f"{skill.figures}; {MIN_WEEKS} weeks are needed to tell"
-        return self.decision(
-            otherwise, None, f"{first}naive is issued: no skill over naive; {challenger}: {told}", duel=skill
-        )
+        beyond = " beyond the noise" if (skill.skill or 0) > MIN_SKILL else ""
+        reason = f"{first}naive is issued: no skill over naive{beyond}; {challenger}: {told}"
+        return self.decision(otherwise, None, reason, duel=skill)
 
     def best(self, names: Sequence[str]) -> str | None:
         """The one with the least MAE; candidates are judged on the rows that all of them share with naive."""

@@ -26,6 +26,8 @@ from energy_platform.domain.forecasting.rows import BACKTEST_DAYS
 MIN_TRAINING_ROWS = 300
 # Four issues of one meter, every lead.
 MIN_BACKTEST_ROWS = 28
+# Of a young fleet, so that it has something to learn from.
+SHORT_BACKTEST_DAYS = 28
 # Series and issues that a heavy forecaster is fitted for, unless more are asked for.
 HEAVY_FITS = 3
 # Who is issued, if good enough, in this order.
@@ -114,8 +116,7 @@ def train(
 ) -> Training:
     """Backtest, weigh, compare and fit.
 
-    The rehearsed models know only targets before the first backtest issue, ``BACKTEST_DAYS`` before the
-    cutoff. The final ones are fitted on all of ``training`` and carry the bands of the backtest.
+    The rehearsed models know only targets before the first backtest issue (``rehearsal``). The final ones are fitted on all of ``training`` and carry the bands of the backtest.
 
     Args:
         training: rows of ``rows.design`` with targets before ``cutoff``.
@@ -127,7 +128,7 @@ def train(
             those forecasters out.
     """
     series = series.before(cutoff)
-    earlier = training.filter(pl.col("local_date") < cutoff - timedelta(days=BACKTEST_DAYS))
+    earlier, held_out = rehearsal(training, held_out, cutoff=cutoff)
     if earlier.height < MIN_TRAINING_ROWS or held_out.height < MIN_BACKTEST_ROWS:
         return Training(cutoff, None, training.height, held_out.height)
     ordinary = [name for name, one in FORECASTERS.items() if not one.is_heavy]
@@ -151,6 +152,15 @@ def train(
         pl.concat([_fold(rows, bands[name], name, is_sample=name in heavy) for name, rows in tested.items()]),
         {name: backtest_metrics(rows, bands[name]) for name, rows in tested.items()},
     )
+
+
+def rehearsal(training: pl.DataFrame, held_out: pl.DataFrame, *, cutoff: date) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows to rehearse on and rows to test on: ``BACKTEST_DAYS`` where twice as many lie before them, else fewer."""
+    first = cutoff - timedelta(days=BACKTEST_DAYS)
+    oldest = training["local_date"].min()
+    if not isinstance(oldest, date) or first - oldest < timedelta(days=2 * BACKTEST_DAYS):
+        first = cutoff - timedelta(days=SHORT_BACKTEST_DAYS)
+    return training.filter(pl.col("local_date") < first), held_out.filter(pl.col("cutoff_date") >= first)
 
 
 def _fit_both(
@@ -228,5 +238,5 @@ def backtest_metrics(tested: pl.DataFrame, bands: ResidualBands) -> dict[str, fl
     whole = with_band(known, bands).select(
         mae_kwh=error.abs().mean(), rmse_kwh=error.pow(2).mean().sqrt(), pinball_kwh=mean_pinball("target_kwh").mean()
     )
-    by_lead = known.group_by("lead").agg(mae=error.abs().mean()).sort("lead")
+    by_lead = known.group_by("lead", maintain_order=True).agg(mae=error.abs().mean()).sort("lead")
     return whole.row(0, named=True) | {f"mae_kwh_lead_{lead}": mae for lead, mae in by_lead.iter_rows()}

@@ -133,7 +133,22 @@ def test_a_sample_of_a_training_shows_every_weekday(warehouse: Warehouse) -> Non
 def test_every_target_of_the_backtest_lies_before_the_cutoff(cutoff: date, meters: int) -> None:
     days = backtest_days(cutoff, meters=meters)
     assert max(days) + timedelta(days=6) < cutoff
-    assert min(days) == cutoff - timedelta(days=28)
+    assert min(days) == cutoff - timedelta(days=56)
+
+
+def test_a_large_fleet_takes_turns_each_meter_in_some_of_the_weeks(warehouse: Warehouse) -> None:
+    days = backtest_days(CUTOFF, meters=5000)
+    every, *turns = (
+        warehouse.read(issue_rows_sql(TABLE, issue_days=days, known_before=CUTOFF, stride=stride))
+        for stride in (1, 2, 3)
+    )
+    issues = every.group_by("meter_id", "channel").agg(pl.col("cutoff_date").n_unique())
+    assert issues["cutoff_date"].to_list() == [8] * issues.height
+    for stride, rows in enumerate(turns, start=2):
+        found = rows.group_by("meter_id", "channel").agg(pl.col("cutoff_date").n_unique())
+        assert found.height == issues.height
+        assert set(found["cutoff_date"]) <= {8 // stride, -(-8 // stride)}
+        assert rows.join(every, on=rows.columns, how="anti", nulls_equal=True).is_empty()
 
 
 def test_the_feature_hash_changes_with_any_input() -> None:

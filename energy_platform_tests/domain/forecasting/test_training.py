@@ -13,7 +13,8 @@ from energy_platform.domain.forecasting.backtests import backtest_rows, leaderbo
 from energy_platform.domain.forecasting.bundle import Bundle
 from energy_platform.domain.forecasting.forecasters import FORECASTERS, MEMBERS, lightgbm
 from energy_platform.domain.forecasting.paired import FOLD_COLUMNS
-from energy_platform.domain.forecasting.training import Training, train
+from energy_platform.domain.forecasting.rows import BACKTEST_DAYS
+from energy_platform.domain.forecasting.training import SHORT_BACKTEST_DAYS, Training, rehearsal, train
 from energy_platform_tests.day_builders import make_days
 from energy_platform_tests.domain.forecasting.known import Known, known_at
 
@@ -124,8 +125,16 @@ def test_the_same_rows_and_seed_train_the_same_models(homes: Known, trained: Tra
         assert_frame_equal(forecasts, trained.bundle.forecasts(homes.rows, homes.series)[name], check_exact=True)
 
 
+def test_a_young_fleet_is_tested_on_fewer_weeks_so_that_it_can_learn(homes: Known) -> None:
+    young = homes.training.filter(pl.col("local_date") > CUTOFF - timedelta(days=3 * BACKTEST_DAYS - 1))
+    for training, days in ((homes.training, BACKTEST_DAYS), (young, SHORT_BACKTEST_DAYS)):
+        earlier, held_out = rehearsal(training, homes.held_out, cutoff=CUTOFF)
+        assert held_out["cutoff_date"].min() == CUTOFF - timedelta(days=days)
+        assert earlier["local_date"].max() < CUTOFF - timedelta(days=days)
+
+
 def test_the_rehearsal_knows_no_target_of_the_held_out_weeks(homes: Known, trained: Training) -> None:
-    recent = pl.col("local_date") >= CUTOFF - timedelta(days=28)
+    recent = pl.col("local_date") >= CUTOFF - timedelta(days=BACKTEST_DAYS)
     spoilt = homes.training.with_columns(target_kwh=pl.when(recent).then(1e4).otherwise("target_kwh"))
     found = run(replace(homes, training=spoilt))
     assert {name: found.metrics[name] for name in TRAINED} == {name: trained.metrics[name] for name in TRAINED}
