@@ -8,8 +8,14 @@ from energy_platform.settings import quiet_telemetry
 
 quiet_telemetry()
 
+PACKAGE = Path(__file__).parent
+
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """Assemble every definition found below ``defs/``."""
-    return dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
+    """Assemble every definition found below ``defs/``.
+
+    ``load_from_defs_folder`` gives the same, and imports the component types of every installed integration for ``dg``'s
+    documentation: 0.8 s of CPU in every process.
+    """
+    return dg.ComponentTree.for_project(PACKAGE).build_defs(PACKAGE / "defs")

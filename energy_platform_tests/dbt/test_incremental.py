@@ -143,3 +143,46 @@ def test_a_file_loaded_under_an_older_number_is_not_passed_over_in_silence(tmp_p
         dbt(warehouse, "test", "--select", guard)
     dbt(warehouse, "run", "--full-refresh")
     dbt(warehouse, "test", "--select", guard)
+
+
+def test_tests_look_at_new_days_and_at_every_row_when_they_must(tmp_path: Path, dbt: Dbt) -> None:
+    warehouse = make_warehouse(tmp_path / "home")
+    all_rows = ("--vars", '{"check_all": true}')
+    energy, key = "assert_meter_days_keep_all_energy", "one_row_per_meter_days"
+
+    def run_sql(sql: str) -> None:
+        with warehouse.connect() as connection:
+            connection.execute(sql)
+
+    def assert_found(name: str, *options: str) -> None:
+        with pytest.raises(AssertionError, match=name):
+            dbt(warehouse, "test", "--select", f"{name}*", *options)
+
+    load_file(warehouse, make_readings(seed=1, days=3))
+    dbt(warehouse, "build", "--exclude-resource-type", "unit_test")
+    run_sql("UPDATE marts.meter_days SET energy_kwh = energy_kwh + 1")
+    load_file(warehouse, make_readings(seed=2, meter_id="new", days=2, file_id=2))
+    # A fault in old days is not looked for, and found when every row is.
+    dbt(warehouse, "build", "--exclude-resource-type", "unit_test")
+    assert_found(energy, *all_rows)
+    run_sql("UPDATE marts.meter_days SET energy_kwh = energy_kwh - 1 WHERE file_id = 1")
+
+    # A fault in new days is found, also a key whose other row is old, and found again until it is gone.
+    load_file(warehouse, make_readings(seed=3, meter_id="newer", days=1, file_id=3))
+    dbt(warehouse, "run")
+    run_sql("UPDATE marts.meter_days SET energy_kwh = energy_kwh + 1 WHERE file_id = 3")
+    run_sql("INSERT INTO marts.meter_days SELECT * REPLACE (1 AS file_id) FROM marts.meter_days WHERE file_id = 3")
+    with pytest.raises(AssertionError, match=energy):
+        dbt(warehouse, "test", "--exclude-resource-type", "unit_test")
+    assert_found(key)
+    run_sql("DELETE FROM marts.meter_days WHERE file_id = 1 AND meter_id = 'newer'")
+    run_sql("UPDATE marts.meter_days SET energy_kwh = energy_kwh - 1 WHERE file_id = 3")
+
+    # After a week, or with another number of loads than were checked, every row is looked at unasked.
+    run_sql("UPDATE marts.meter_days SET energy_kwh = energy_kwh + 1 WHERE file_id = 1")
+    dbt(warehouse, "test", "--exclude-resource-type", "unit_test")
+    (mark,) = warehouse.read("SELECT comment FROM duckdb_tables() WHERE comment LIKE '%whole_at_utc%'")["comment"]
+    assert '"file_id": 3,' in mark
+    for other in (mark.replace('"20', '"19'), mark.replace('"day_loads": ', '"day_loads": 9')):
+        run_sql(f"COMMENT ON TABLE marts.meter_days IS '{other}'")
+        assert_found(energy)

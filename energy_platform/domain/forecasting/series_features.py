@@ -60,9 +60,9 @@ def with_series_features(rows: pl.DataFrame, series: DaySeries) -> pl.DataFrame:
     window = _windows(series.energy_kwh, of_meter, of_day)
     smoothed = smooth(series, of_meter, of_day)
     same = _same_weekdays(window, issue, lead)
-    fleet_1, fleet_7 = _fleet(series)
+    known, at = np.unique(np.minimum(day, series.energy_kwh.shape[1]), return_inverse=True)
+    fleet_1, fleet_7 = _fleet(series, known)
     group = _groups(series)[meter]
-    known = np.minimum(day, fleet_1.shape[1] - 1)
     found: dict[str, Floats] = {
         name: smoothed.forecasts_kwh[issue, place, lead] for place, name in enumerate(SMOOTHED_FEATURES)
     }
@@ -74,8 +74,8 @@ def with_series_features(rows: pl.DataFrame, series: DaySeries) -> pl.DataFrame:
         "weekday_mean_8_kwh": _mean(same),
         "weekday_std_kwh": _std(same[:, :4]),
         "weekday_second_kwh": same[:, 1],
-        "fleet_ratio_1": fleet_1[group, known],
-        "fleet_ratio_7": fleet_7[group, known],
+        "fleet_ratio_1": fleet_1[group, at],
+        "fleet_ratio_7": fleet_7[group, at],
         "error_kwh": smoothed.spread_kwh[issue],
     }
     return rows.with_columns(pl.Series(name, values, pl.Float32).fill_nan(None) for name, values in found.items())
@@ -97,16 +97,20 @@ def _same_weekdays(window: Floats, issue: Places, lead: Places) -> Floats:
     return found
 
 
-def _fleet(series: DaySeries) -> tuple[Floats, Floats]:
+def _fleet(series: DaySeries, days: Places) -> tuple[Floats, Floats]:
     """Mean over the meters of a source and commodity of (last day, last week) over the meter's 28-day mean.
 
+    Args:
+        series: the known days.
+        days: columns of the matrix, or one beyond it.
+
     Returns:
-        Two arrays of shape (groups, days + 1): column ``d`` is what was known when day ``d`` began.
+        Two arrays of shape (groups, days): what was known when each of ``days`` began.
     """
-    energy = series.energy_kwh
-    mean_28, days_28 = _rolling(energy, 28)
-    mean_7, _ = _rolling(energy, 7)
-    mean_1, _ = _rolling(energy, 1)
+    total, count = _cumulated(series.energy_kwh)
+    mean_28, days_28 = _rolling(total, count, days, 28)
+    mean_7, _ = _rolling(total, count, days, 7)
+    mean_1, _ = _rolling(total, count, days, 1)
     usable = (days_28 >= _MIN_FLEET_DAYS) & (mean_28 > _MIN_FLEET_KWH)
     group = _groups(series)
     found = []
@@ -114,9 +118,9 @@ def _fleet(series: DaySeries) -> tuple[Floats, Floats]:
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = np.minimum(recent / mean_28, _MAX_FLEET_RATIO)
         counted = usable & ~np.isnan(ratio)
-        total = _by_group(np.where(counted, ratio, 0.0), group)
-        count = _by_group(counted.astype(float), group)
-        found.append(np.where(count > 0, total / np.maximum(count, 1), np.nan))
+        ratios = _by_group(np.where(counted, ratio, 0.0), group)
+        meters = _by_group(counted.astype(float), group)
+        found.append(np.where(meters > 0, ratios / np.maximum(meters, 1), np.nan))
     return found[0], found[1]
 
 
@@ -130,16 +134,21 @@ def _by_group(values: Floats, group: Places) -> Floats:
     return np.stack([values[group == number].sum(axis=0) for number in range(int(group.max()) + 1)])
 
 
-def _rolling(energy: Floats, days: int) -> tuple[Floats, Floats]:
-    """Mean and count of the known days among ``days`` before each column, and before the day after the last."""
+def _cumulated(energy: Floats) -> tuple[Floats, Floats]:
+    """Sum and number of the known days before each column, and before the day after the last."""
     known = ~np.isnan(energy)
-    edge = np.zeros((energy.shape[0], 1))
-    total = np.hstack([edge, np.cumsum(np.where(known, energy, 0.0), axis=1)])
-    count = np.hstack([edge, np.cumsum(known, axis=1, dtype=float)])
-    first = np.maximum(np.arange(total.shape[1]) - days, 0)
-    total, count = total - total[:, first], count - count[:, first]
+    total, count = (np.zeros((energy.shape[0], energy.shape[1] + 1)) for _ in range(2))
+    np.cumsum(np.where(known, energy, 0.0), axis=1, out=total[:, 1:])
+    np.cumsum(known, axis=1, dtype=float, out=count[:, 1:])
+    return total, count
+
+
+def _rolling(total: Floats, count: Floats, days: Places, width: int) -> tuple[Floats, Floats]:
+    """Mean and number of the known days among the ``width`` before each of ``days``, from what ``_cumulated`` gives."""
+    first = np.maximum(days - width, 0)
+    energy, known = total[:, days] - total[:, first], count[:, days] - count[:, first]
     with np.errstate(invalid="ignore"):
-        return np.where(count > 0, total / np.maximum(count, 1), np.nan), count
+        return np.where(known > 0, energy / np.maximum(known, 1), np.nan), known
 
 
 def _mean(values: Floats) -> Floats:
