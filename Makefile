@@ -34,8 +34,10 @@ run: setup  ## the whole flow on the real sample homes; prints a table and where
 ui: setup  ## the Dagster UI on port 3000 and the MLflow UI on port 5000, until Ctrl-C
 	@$(BIN)/energy ui
 
+# Byte code is kept where the environment says not to, too: some hundred processes of the tests would compile their
+# imports again (moto's server 5 s each). Files with slow tests go first, as conftest.py orders them.
 test: setup  ## all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: setup  ## linters, types, import rules, SQL style, lock and generated docs
 	$(BIN)/ruff format --check .

@@ -5,6 +5,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -12,12 +14,13 @@ import pytest
 
 from energy_platform.adapters.published import Published
 from energy_platform.adapters.warehouse import Warehouse
-from energy_platform.flow import FlowRun, run_flow
+from energy_platform.flow import FlowRun, _Runner, run_flow
 from energy_platform.serving.query import run_query
 from energy_platform.settings import Settings
 from energy_platform.status import status
 from energy_platform_tests.conftest import using_home
 
+pytestmark = pytest.mark.slow
 HEADER = "LCLid,stdorToU,DateTime,KWH/hh (per half hour) ,Acorn,Acorn_grouped\r\n"
 
 
@@ -117,36 +120,62 @@ def test_the_command_line_answers_from_the_published_tables(sample_run: tuple[Se
     assert as_json["sources"]["uk_home_gas"]["rows_read"] == 23_508
 
 
+@dataclass(frozen=True)
+class Corrected:
+    """A home whose first flow was interrupted, whose second took it up, and whose third brought a correction."""
+
+    settings: Settings
+    taken_up: FlowRun
+    accepted: int
+    before: list[dict]
+    after: list[dict]
+
+
 @pytest.fixture(scope="module")
-def corrected(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, list[dict], list[dict]]:
-    """A home whose one half-hour is corrected by a second file: meter-days before and after."""
+def corrected(tmp_path_factory: pytest.TempPathFactory) -> Corrected:
     folder = tmp_path_factory.mktemp("corrected")
     first = datetime(2013, 3, 20)
+    path = lcl_file(folder / "first.csv", half_hours(first, days=15))
     with using_home(folder / "home", ENERGY_LOOKBACK_WEEKS="0") as settings:
-        run_flow(settings, source="lcl", path=lcl_file(folder / "first.csv", half_hours(first, days=15)))
-        before = _meter_days(settings)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_Runner, "run", interrupted_before_publishing(_Runner.run))
+            with pytest.raises(KeyboardInterrupt):
+                run_flow(settings, source="lcl", path=path)
+        taken_up = run_flow(settings, source="lcl", path=path)
+        accepted, before = status(settings)["sources"]["lcl"]["rows_accepted"], _meter_days(settings)
         run_flow(settings, source="lcl", path=lcl_file(folder / "second.csv", {datetime(2013, 3, 25, 12): "2.5"}))
-        return settings, before, _meter_days(settings)
+        return Corrected(settings, taken_up, accepted, before, _meter_days(settings))
+
+
+def interrupted_before_publishing(run: Callable) -> Callable:
+    def run_but_publish(self: _Runner, job_name: str, *dates: date) -> None:
+        if job_name == "publish":
+            raise KeyboardInterrupt
+        run(self, job_name, *dates)
+
+    return run_but_publish
 
 
 def _meter_days(settings: Settings) -> list[dict]:
     return Warehouse(settings.warehouse_path).read("SELECT * FROM marts.meter_days ORDER BY local_date").to_dicts()
 
 
-def test_a_correction_of_one_half_hour_changes_only_its_day(corrected: tuple[Settings, list[dict], list[dict]]) -> None:
-    _, before, after = corrected
-    changed = [new["local_date"] for old, new in zip(before, after, strict=True) if old != new]
+def test_a_flow_that_failed_half_way_is_taken_up_by_the_next(corrected: Corrected) -> None:
+    assert corrected.taken_up.landed == 0
+    assert corrected.taken_up.runs > 0
+    assert corrected.accepted == 15 * 48
+
+
+def test_a_correction_of_one_half_hour_changes_only_its_day(corrected: Corrected) -> None:
+    changed = [new["local_date"] for old, new in zip(corrected.before, corrected.after, strict=True) if old != new]
     assert changed == [date(2013, 3, 25)]
-    energies = {row["local_date"]: row["energy_kwh"] for row in after}
+    energies = {row["local_date"]: row["energy_kwh"] for row in corrected.after}
     assert energies[date(2013, 3, 25)] == pytest.approx(47 * 0.5 + 2.5)
 
 
-def test_both_versions_of_a_corrected_reading_stay_readable_with_their_times(
-    corrected: tuple[Settings, list[dict], list[dict]],
-) -> None:
-    settings, _, _ = corrected
+def test_both_versions_of_a_corrected_reading_stay_readable_with_their_times(corrected: Corrected) -> None:
     versions = run_query(
-        Published(settings.published_path),
+        Published(corrected.settings.published_path),
         "SELECT energy_kwh, available_at_utc FROM lake.readings WHERE interval_start_utc = '2013-03-25 12:00' ORDER BY 2",
     )
     assert versions["energy_kwh"].to_list() == [0.5, 2.5]
@@ -154,11 +183,8 @@ def test_both_versions_of_a_corrected_reading_stay_readable_with_their_times(
     assert versions["available_at_utc"].n_unique() == 2
 
 
-def test_the_local_day_of_the_spring_clock_change_has_46_half_hours(
-    corrected: tuple[Settings, list[dict], list[dict]],
-) -> None:
-    _, _, after = corrected
-    day = next(row for row in after if row["local_date"] == date(2013, 3, 31))
+def test_the_local_day_of_the_spring_clock_change_has_46_half_hours(corrected: Corrected) -> None:
+    day = next(row for row in corrected.after if row["local_date"] == date(2013, 3, 31))
     assert (day["readings"], day["expected_readings"]) == (46, 46)
 
 
@@ -221,26 +247,3 @@ def test_a_declaration_with_a_zone_that_does_not_exist_is_refused_by_name(tmp_pa
     assert result.returncode == 2
     assert "mine.yml" in result.stderr
     assert "Europe/Londinium" in result.stderr
-
-
-def test_a_flow_that_failed_half_way_is_taken_up_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = lcl_file(tmp_path / "one.csv", half_hours(datetime(2013, 5, 1), days=12))
-    with using_home(tmp_path / "home", ENERGY_LOOKBACK_WEEKS="0") as settings:
-        import energy_platform.flow as flow_module
-
-        run_job = flow_module._Runner.run
-
-        def stop_before_publishing(self, job_name: str, *dates: date) -> None:
-            if job_name == "publish":
-                raise KeyboardInterrupt
-            run_job(self, job_name, *dates)
-
-        monkeypatch.setattr(flow_module._Runner, "run", stop_before_publishing)
-        with pytest.raises(KeyboardInterrupt):
-            run_flow(settings, source="lcl", path=path)
-        monkeypatch.undo()
-    with using_home(tmp_path / "home", ENERGY_LOOKBACK_WEEKS="0") as settings:
-        outcome = run_flow(settings, source="lcl", path=path)
-        assert outcome.landed == 0
-        assert outcome.runs > 0
-        assert status(settings)["sources"]["lcl"]["rows_accepted"] == 12 * 48

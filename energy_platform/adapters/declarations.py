@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from energy_platform.adapters.yml import read_yml
 from energy_platform.domain.errors import DeclarationInvalid, UnknownSource
@@ -73,5 +74,8 @@ def load_declaration(path: Path) -> SourceDeclaration:
     kind = said.get("kind", "readings")
     if kind not in _KINDS:
         raise file.wrong(f"field 'kind' is '{kind}'", f"Write {', '.join(_KINDS)}.", ["kind"])
-    remedy = "Mend the field; the built-in declarations show every field in use."
-    return file.checked(_KINDS[kind].model_validate, said, remedy=remedy)
+
+    def declared(fields: Any) -> SourceDeclaration:
+        return _KINDS[kind].model_validate(fields)
+
+    return file.checked(declared, said, remedy="Mend the field; the built-in declarations show every field in use.")

@@ -6,7 +6,7 @@ control_files.py, declarations.py and the domain behind them).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -23,7 +23,7 @@ Place = Sequence[str | int]
 class Refusal(Protocol):
     """Makes the error of a kind of file."""
 
-    def __call__(self, path: str, *, problem: str, remedy: str, line: int | None = None) -> EnergyError:
+    def __call__(self, path: str, /, *, problem: str, remedy: str, line: int | None = None) -> EnergyError:
         """The error."""
 
 
@@ -131,7 +131,7 @@ def read_yml(path: Path, refusal: Refusal, *, loader: type[yaml.SafeLoader] = ya
 def _inside(node: yaml.Node | None, part: str | int) -> tuple[int, yaml.Node] | None:
     """The line and node of a field or an element; None when it is not there."""
     if isinstance(node, yaml.MappingNode):
-        pairs: Mapping[str, tuple[yaml.Node, yaml.Node]] = {key.value: (key, value) for key, value in node.value}
+        pairs: dict[Any, tuple[yaml.Node, yaml.Node]] = {key.value: (key, value) for key, value in node.value}
         if part not in pairs:
             return None
         key, value = pairs[part]

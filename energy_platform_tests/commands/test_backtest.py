@@ -28,6 +28,7 @@ def loaded(settings: Settings, path: Path) -> None:
         Published(settings.published_path).publish(connection, [SOURCE_CLOCKS], facts={}, now=datetime(2026, 1, 1))
 
 
+@pytest.mark.slow
 def test_a_backtest_prints_the_leaderboard_by_lead_and_model_and_keeps_its_forecasts(tmp_path: Path) -> None:
     path = lcl_file(tmp_path / "one.csv", half_hours(datetime(2013, 5, 1), days=40))
     with using_home(tmp_path / "home") as settings:

@@ -13,6 +13,7 @@ from energy_platform_tests.builders import FIRST_LOAD_UTC, load_file, make_corre
 from energy_platform_tests.dbt import oracle
 from energy_platform_tests.dbt.conftest import Dbt, make_warehouse
 
+pytestmark = pytest.mark.slow
 KEYED_BY_DAY = ["intermediate.int_meter_days", "marts.meter_days"]
 TABLES_SQL = """
     SELECT table_schema || '.' || table_name AS name FROM information_schema.tables

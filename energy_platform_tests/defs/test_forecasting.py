@@ -25,6 +25,7 @@ from energy_platform.domain.forecasting.metrics import leaderboard
 from energy_platform.settings import Settings
 from energy_platform_tests.day_builders import correct, make_days, make_warehouse, make_weather, put_days
 
+pytestmark = pytest.mark.slow
 WEEKS = ("2013-07-29", "2013-08-05")
 DAYS = ("2013-08-05", "2013-08-08")
 CUTOFF = date(2013, 8, 5)

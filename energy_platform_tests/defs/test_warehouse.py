@@ -53,6 +53,7 @@ def test_every_dbt_test_is_an_asset_check() -> None:
     assert len(tests) == len(list(dbt_models.check_specs)) > 30
 
 
+@pytest.mark.slow
 def test_a_build_counts_rows_and_a_failing_test_fails_the_run(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, memory_limit="512MiB", threads=2)
     warehouse = Warehouse(settings.warehouse_path, memory_limit="512MiB", threads=2)
@@ -82,6 +83,7 @@ def test_a_build_counts_rows_and_a_failing_test_fails_the_run(tmp_path: Path) ->
     assert [path.name for path in (tmp_path / "dbt").iterdir()] == ["target"]
 
 
+@pytest.mark.slow
 def test_a_changed_project_is_parsed_again_and_a_broken_one_says_what_is_wrong(tmp_path: Path) -> None:
     copy = tmp_path / "dbt_project"
     shutil.copytree(project.PROJECT_DIR, copy, ignore=shutil.ignore_patterns("target", "logs"))

@@ -3,6 +3,7 @@
 import io
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from energy_platform_tests.conftest import using_home
 from energy_platform_tests.streaming import brokers
 from energy_platform_tests.streaming.consumer import TEST_CREDENTIALS
 
+pytestmark = pytest.mark.slow
 BUCKET = "energy-upload"
 FIRST = datetime(2026, 1, 1)
 DAYS = 30
@@ -49,8 +51,17 @@ def tick(instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorRe
         return landing_files_sensor(context)
 
 
-def run_what_the_sensors_ask_for(instance: dg.DagsterInstance, cursor: str | None = None) -> str:
-    """Run the intake that the landing sensor asks for and all that continue_flow then asks for; the new cursor."""
+@dataclass(frozen=True)
+class Worked:
+    """What was done about an upload: the sensor's new cursor, the intake, and what was to follow it."""
+
+    cursor: str
+    intake_id: str
+    requests: list[dg.RunRequest]
+
+
+def run_what_the_sensors_ask_for(instance: dg.DagsterInstance, cursor: str | None = None) -> Worked:
+    """Run the intake that the landing sensor asks for and all that continue_flow then asks for."""
     asked = tick(instance, cursor)
     assert isinstance(asked, dg.SensorResult), asked
     assert asked.run_requests
@@ -62,15 +73,16 @@ def run_what_the_sensors_ask_for(instance: dg.DagsterInstance, cursor: str | Non
         dagster_run=intake.dagster_run,
         dagster_event=next(event for event in intake.all_events if event.event_type == dg.DagsterEventType.RUN_SUCCESS),
     )
-    for request in continue_flow(context):
+    requests = list(continue_flow(context))
+    for request in requests:
         job = definitions.resolve_job_def(request.job_name)
         assert job.execute_in_process(instance=instance, run_config=QUIET, tags=request.tags).success
     assert asked.cursor
-    return asked.cursor
+    return Worked(asked.cursor, intake.run_id, requests)
 
 
 @pytest.fixture(scope="module")
-def uploaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Settings, object, str]]:
+def uploaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Settings, object, Worked]]:
     """A home and a bucket in which one upload has been worked off."""
     home = tmp_path_factory.mktemp("upload")
     logging.getLogger("dagster").setLevel(logging.ERROR)
@@ -80,6 +92,7 @@ def uploaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Setting
             "ENERGY_LANDING": f"s3://{BUCKET}/landing",
             "ENERGY_PUBLISHED": f"s3://{BUCKET}/published",
             "ENERGY_S3_ENDPOINT_URL": endpoint,
+            "ENERGY_LOOKBACK_WEEKS": "1",
         }
         with using_home(home, **places, **credentials, AWS_DEFAULT_REGION="us-east-1") as settings:
             s3 = Aws(endpoint_url=endpoint).client("s3")
@@ -102,6 +115,20 @@ def test_every_row_of_the_upload_is_a_reading(uploaded) -> None:
     assert ask(settings, "SELECT uri, rows_read, rows_accepted FROM lake.files").rows() == [
         ("appliances/raw/january.csv", 2 * 48 * DAYS, 2 * 48 * DAYS)
     ]
+
+
+def test_an_intake_is_continued_with_the_cutoffs_that_are_due_in_order(uploaded) -> None:
+    _, _, worked = uploaded
+    requests = worked.requests
+    assert [request.job_name for request in requests] == ["train", "forecast", "publish"]
+    assert requests[0].tags["dagster/asset_partition_range_start"] == "2026-01-19"
+    assert requests[0].tags["dagster/asset_partition_range_end"] == "2026-01-26"
+    # Thirty whole UTC days end at 01:00 in Berlin: the thirtieth local day is the newest complete one.
+    assert requests[1].tags["dagster/asset_partition_range_start"] == "2026-01-24"
+    assert requests[1].tags["dagster/asset_partition_range_end"] == "2026-01-31"
+    priorities = [int(request.tags["dagster/priority"]) for request in requests]
+    assert priorities == sorted(priorities, reverse=True)
+    assert {request.tags["energy/flow"] for request in requests} == {worked.intake_id}
 
 
 def test_the_bucket_has_the_tables_with_the_columns_of_the_earlier_system(uploaded) -> None:
@@ -154,12 +181,12 @@ def test_tables_published_inside_the_landing_zone_are_refused(uploaded, tmp_path
 
 
 def test_a_second_delivery_counts_nothing_twice_and_a_changed_file_is_a_correction(uploaded) -> None:
-    settings, s3, cursor = uploaded
+    settings, s3, worked = uploaded
     with open_instance(settings) as instance:
-        assert isinstance(tick(instance, cursor), dg.SkipReason)
+        assert isinstance(tick(instance, worked.cursor), dg.SkipReason)
         s3.put_object(Bucket=BUCKET, Key="raw/renamed.csv", Body=appliances_csv())
         s3.put_object(Bucket=BUCKET, Key="raw/january.csv", Body=appliances_csv(spike_kwh=0.4))
-        run_what_the_sensors_ask_for(instance, cursor)
+        run_what_the_sensors_ask_for(instance, worked.cursor)
     files = ask(settings, "SELECT uri, rows_superseding FROM lake.files ORDER BY file_id").rows()
     assert files == [("appliances/raw/january.csv", 0), ("appliances/raw/january.csv", 1)]
     total = ask(settings, "SELECT sum(energy_kwh) AS kwh FROM marts.meter_days WHERE source = 'appliances'").item()

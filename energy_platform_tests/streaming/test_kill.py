@@ -225,7 +225,6 @@ def subscribe_first(home: Path, arguments: list[str]) -> None:
             return False
 
     wait_until(is_connected)
-    time.sleep(0.5)
     assert consumer.stop() == 0
 
 

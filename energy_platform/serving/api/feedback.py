@@ -63,7 +63,12 @@ def feedback_router(desk: FeedbackDesk) -> APIRouter:
     def give_feedback(request: Request, episode_id: EpisodeId, body: VerdictBody) -> Response:
         """Say whether an episode was real; the next training and evaluation go by it."""
         caller = desk.gate.admit(request.headers, OPERATORS)
-        said = {"is_real": body.is_real, "note": body.note, "said_by": caller.name, "said_at_utc": desk.now()}
+        said: dict[str, Any] = {
+            "is_real": body.is_real,
+            "note": body.note,
+            "said_by": caller.name,
+            "said_at_utc": desk.now(),
+        }
         verdict = Verdict(**desk.find(caller, episode_id), **said)
         acknowledge(desk.operations, verdict)
         return answered(asdict(verdict), 201)
