@@ -1,11 +1,14 @@
 """How good daily forecasts of real homes are, beside what a user would pick instead, in one run.
 
-    .venv/bin/python benchmarks/forecast_accuracy.py --grain day --lcl FOLDER [--origins test|earlier] [--no-peers]
+    .venv/bin/python benchmarks/forecast_accuracy.py --grain day --lcl FOLDER [--origins test|earlier|weekdays] [--no-peers]
 
 Rolling origin on the homes of a Low Carbon London folder that have a reading on every day of 2013 (52 of the
 55 in the shared data): day × 7, ten origins 14 days apart, each forecaster fitted anew at each origin on the
 days before it. The last week is the last of the data. ``--origins earlier`` takes ten weekly origins that end
-before the first test origin: what parameters were chosen on; nothing was chosen on the test origins.
+before the first test origin: what parameters were chosen on; nothing was chosen on the test origins. Those are
+two weeks apart, so that one lead is always one weekday; ``--origins weekdays`` takes 17 of the same months that
+are eight days apart. Homes of one issue go through the same weather: the standard error of a coverage takes
+issues and homes as clusters.
 
 The peers are what their documentation shows: mlforecast with LightGBM (200 trees, lags 1-7, 14, 21, 28,
 rolling mean and sd of 7 and 28 days, calendar), statsforecast's SeasonalNaive, AutoETS and MSTL, Prophet with
@@ -33,7 +36,7 @@ from energy_platform.domain.features import COMPLETE_SHARE, features_sql
 from energy_platform.domain.forecasting.forecasters import prophet
 from energy_platform.domain.forecasting.history import DaySeries, known_series_sql
 from energy_platform.domain.forecasting.rows import (
-    backtest_days,
+    backtest_rows_sql,
     count_issues_sql,
     design,
     issue_rows_sql,
@@ -47,6 +50,8 @@ FIRST, LAST = date(2013, 1, 1), date(2013, 12, 31)
 TEST_ORIGINS = [date(2013, 12, 25) - timedelta(days=14 * back) for back in reversed(range(10))]
 # Ten weeks that end a day before the first test origin.
 EARLIER_ORIGINS = [date(2013, 8, 13) - timedelta(days=7 * back) for back in reversed(range(10))]
+WEEKDAY_ORIGINS = [TEST_ORIGINS[-1] - timedelta(days=8 * back) for back in reversed(range(17))]
+ORIGINS = {"test": TEST_ORIGINS, "earlier": EARLIER_ORIGINS, "weekdays": WEEKDAY_ORIGINS}
 SEED = 20260101
 PEER_TREES = 200
 LEADS = 7
@@ -149,8 +154,7 @@ def platform(homes: Homes, origin: date) -> dict[str, Forecast]:
     issues, meters = connection.execute(count_issues_sql("features", cutoff=origin)).fetchall()[0]
     stride = stride_for(issues, meters=meters)
     training = design(connection.execute(training_rows_sql("features", cutoff=origin, stride=stride)).pl(), series)
-    days = backtest_days(origin, meters=meters)
-    held_out = connection.execute(issue_rows_sql("features", issue_days=days, known_before=origin)).pl()
+    held_out = connection.execute(backtest_rows_sql("features", cutoff=origin, meters=meters)).pl()
     trained = train(training, design(held_out, series), series, cutoff=origin, seed=SEED)
     rows = design(connection.execute(issue_rows_sql("features", issue_days=[origin])).pl(), series)
     if trained.bundle is None:
@@ -275,6 +279,29 @@ def scored(forecasts: list[Forecast], homes: Homes, origins: list[date]) -> dict
     }
 
 
+def print_coverage(forecasts: list[Forecast], homes: Homes, origins: list[date]) -> None:
+    """Share of outcomes within P10 to P90 by lead, with its standard error."""
+    actual = np.stack([homes.actual_kwh(origin) for origin in origins])
+    low, high = (np.stack([one[name] for one in forecasts]) for name in ("p10", "p90"))
+    inside = np.where(np.isnan(actual), np.nan, (actual >= low) & (actual <= high))
+    shown = [(f"lead {lead + 1}", inside[:, :, lead : lead + 1]) for lead in range(LEADS)]
+    cells = [f"{name} {np.nanmean(part):.3f} ± {clustered_error(part):.3f}" for name, part in [*shown, ("all", inside)]]
+    print(f"\nP10 to P90 holds, ± 1 s.e.: {', '.join(cells)}")
+
+
+def clustered_error(values: np.ndarray) -> float:
+    """Standard error of the mean of values of shape (issues, homes, leads), both first axes clusters, NaN unknown.
+
+    Cameron, Gelbach & Miller (J. Business & Economic Statistics 29, 2011): the variance of the issues' sums, and of
+    the homes', less that of the cells' which is in both.
+    """
+    off = np.where(np.isnan(values), 0.0, values - np.nanmean(values)).sum(axis=2)
+    by_issue, by_home, by_cell = ((off.sum(axis=1) ** 2).sum(), (off.sum(axis=0) ** 2).sum(), (off**2).sum())
+    variance = max(by_issue + by_home - by_cell, by_issue, by_home)
+    fewest = min(off.shape)
+    return float(np.sqrt(variance * fewest / (fewest - 1)) / (~np.isnan(values)).sum())
+
+
 def show(results: dict[str, dict[str, float]], seconds: dict[str, float]) -> None:
     """The table, best MAE first."""
     naive = results.get("SeasonalNaive(7)", {}).get("mae")
@@ -293,7 +320,7 @@ def main() -> None:
     parser.add_argument("--grain", choices=["day"], default="day")
     parser.add_argument("--lcl", type=Path, required=True, help="folder of LCL half-hourly files")
     parser.add_argument("--weather", type=Path, help="folder of MIDAS Open hourly files; without it, no temperatures")
-    parser.add_argument("--origins", choices=["test", "earlier"], default="test")
+    parser.add_argument("--origins", choices=list(ORIGINS), default="test")
     parser.add_argument("--no-peers", action="store_true", help="this platform's forecasters and seasonal naive only")
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
@@ -307,7 +334,7 @@ def main() -> None:
         read_weather(connection, options.weather)
     connection.execute(f"CREATE TABLE features AS {features_sql(days='days', weather='weather', meters='meters')}")
     homes = Homes(connection)
-    origins = TEST_ORIGINS if options.origins == "test" else EARLIER_ORIGINS
+    origins = ORIGINS[options.origins]
     print(
         f"{homes.count} homes, {len(origins)} origins from {origins[0]} to {origins[-1]}; a day is known from {COMPLETE_SHARE:.0%}"
     )
@@ -326,6 +353,7 @@ def main() -> None:
         seconds[name] = time.process_time() - started
         print(f"  {name}: {seconds[name]:.0f} CPU s", flush=True)
     show({name: scored(forecasts, homes, origins) for name, forecasts in found.items()}, seconds)
+    print_coverage(found["this platform: combination"], homes, origins)
 
 
 if __name__ == "__main__":

@@ -27,9 +27,10 @@ from energy_platform.domain.forecasting.forecasters import FORECASTERS, MEMBERS,
 from energy_platform.domain.forecasting.history import DaySeries, known_series_sql
 from energy_platform.domain.forecasting.issuing import Choice, TrainedModel, issue
 from energy_platform.domain.forecasting.rows import (
-    backtest_days,
+    backtest_rows_sql,
     count_issues_sql,
     design,
+    design_together,
     issue_rows_sql,
     stride_for,
     training_rows_sql,
@@ -87,9 +88,9 @@ def training_input(connection: duckdb.DuckDBPyConnection, cutoff: date) -> tuple
     issues, meters = connection.execute(count_issues_sql("features", cutoff=cutoff)).fetchall()[0]
     series = DaySeries.of(connection.execute(known_series_sql("features", cutoff=cutoff)).pl())
     sql = training_rows_sql("features", cutoff=cutoff, stride=stride_for(issues, meters=meters))
-    held_out = issue_rows_sql("features", issue_days=backtest_days(cutoff, meters=meters), known_before=cutoff)
-    rows = [connection.execute(text).pl() for text in (sql, held_out)]
-    return design(rows[0], series), design(rows[1], series), series
+    held_out = backtest_rows_sql("features", cutoff=cutoff, meters=meters)
+    training, tested = design_together([connection.execute(text).pl() for text in (sql, held_out)], series)
+    return training, tested, series
 
 
 def prophet_seconds(series: DaySeries, rows: pl.DataFrame, count: int) -> tuple[float, float]:

@@ -40,12 +40,10 @@ from energy_platform.domain.forecasting.history import DaySeries, known_series_s
 from energy_platform.domain.forecasting.promotion import Decision, promotion_rows
 from energy_platform.domain.forecasting.rows import (
     MODEL_FEATURES,
-    backtest_days,
-    backtest_stride,
+    backtest_rows_sql,
     count_issues_sql,
-    design,
+    design_together,
     feature_hash,
-    issue_rows_sql,
     stride_for,
     training_rows_sql,
 )
@@ -146,14 +144,12 @@ def read_rows(warehouse: Warehouse, cutoff: date) -> tuple[pl.DataFrame, pl.Data
         stride = stride_for(issues, meters=meters)
         series = DaySeries.of(connection.execute(known_series_sql(features, cutoff=cutoff)).pl())
         training = connection.execute(training_rows_sql(features, cutoff=cutoff, stride=stride)).pl()
-        days = backtest_days(cutoff, meters=meters)
-        turns = backtest_stride(days, meters=meters)
-        tested_sql = issue_rows_sql(features, issue_days=days, known_before=cutoff, stride=turns)
-        held_out = connection.execute(tested_sql).pl()
+        held_out = connection.execute(backtest_rows_sql(features, cutoff=cutoff, meters=meters)).pl()
         newest = connection.execute(
             f"SELECT max(available_at_utc) FROM {METER_DAYS.full_name} WHERE local_date < ?", [cutoff]
         ).fetchall()[0][0]
-    return design(training, series), design(held_out, series), series, str(newest)
+    designed, tested = design_together([training, held_out], series)
+    return designed, tested, series, str(newest)
 
 
 def register(

@@ -132,17 +132,16 @@ def train(
     if earlier.height < MIN_TRAINING_ROWS or held_out.height < MIN_BACKTEST_ROWS:
         return Training(cutoff, None, training.height, held_out.height)
     ordinary = [name for name, one in FORECASTERS.items() if not one.is_heavy]
-    rehearsed, final = _fit_both(earlier, training, series, ordinary, seed=seed)
+    sample = heavy_sample(held_out, heavy_fits)
+    heavy = [name for name, one in FORECASTERS.items() if one.is_heavy and sample.height]
+    rehearsed, final, sampled = _fit_all(earlier, training, sample, series, (ordinary, heavy), seed=seed)
     medians = pl.DataFrame([rehearsed[name].predict(held_out, series).alias(name) for name in ordinary])
     weights = combination.choose_weights(medians, held_out["target_kwh"], MEMBERS)
     medians = medians.with_columns(cross_weighted(medians, held_out).alias(combination.NAME))
     tested = {name: with_median(held_out, medians[name]) for name in medians.columns}
     bands = {name: residual_bands(rows) for name, rows in tested.items()}
-    sample = heavy_sample(held_out, heavy_fits)
-    heavy = [name for name, one in FORECASTERS.items() if one.is_heavy and sample.height]
-    for name in heavy:
-        predict = FORECASTERS[name].fit(sample, series, seed=seed).predict
-        tested[name] = with_median(sample, predict(sample, series))
+    for name, median in sampled.items():
+        tested[name] = with_median(sample, median)
         bands[name] = residual_bands(tested[name])
     return Training(
         cutoff,
@@ -163,20 +162,45 @@ def rehearsal(training: pl.DataFrame, held_out: pl.DataFrame, *, cutoff: date) -
     return training.filter(pl.col("local_date") < first), held_out.filter(pl.col("cutoff_date") >= first)
 
 
-def _fit_both(
-    earlier: pl.DataFrame, training: pl.DataFrame, series: DaySeries, ordinary: Sequence[str], *, seed: int
-) -> tuple[dict[str, Fitted], dict[str, Fitted]]:
-    """Fit the rehearsed models and the final ones, side by side.
+def _fit_all(
+    earlier: pl.DataFrame,
+    training: pl.DataFrame,
+    sample: pl.DataFrame,
+    series: DaySeries,
+    names: tuple[Sequence[str], Sequence[str]],
+    *,
+    seed: int,
+) -> tuple[dict[str, Fitted], dict[str, Fitted], dict[str, pl.Series]]:
+    """Fit the rehearsed models, the final ones, and the heavy ones on a sample, side by side.
 
     Two fits on one thread each use two cores better than one fit on two threads, which would wait for each other
-    after every leaf; LightGBM lets go of the interpreter while it works.
+    after every leaf; LightGBM lets go of the interpreter while it works. The heavy ones come one after the other:
+    their libraries take seconds to import, and threads that import the same packages get in each other's way.
+
+    Args:
+        earlier: rows of the rehearsed models.
+        training: rows of the final ones.
+        sample: rows of the heavy ones.
+        series: the known days.
+        names: of the ordinary forecasters and of the heavy ones.
+        seed: of everything random.
+
+    Returns:
+        Rehearsed and final fits, and the medians of the heavy ones on the sample, by name.
     """
+    ordinary, heavy = names
+
+    def of_the_sample() -> dict[str, pl.Series]:
+        return {name: FORECASTERS[name].fit(sample, series, seed=seed).predict(sample, series) for name in heavy}
+
     with ThreadPoolExecutor(2) as pool:
         rehearsed = {name: pool.submit(FORECASTERS[name].fit, earlier, series, seed=seed) for name in ordinary}
         final = {name: pool.submit(FORECASTERS[name].fit, training, series, seed=seed) for name in MEMBERS}
+        sampled = pool.submit(of_the_sample)
         return (
             {name: fitted.result() for name, fitted in rehearsed.items()},
             {name: fitted.result() for name, fitted in final.items()},
+            sampled.result(),
         )
 
 

@@ -14,7 +14,7 @@ import polars as pl
 from energy_platform.adapters.known_features import known_features
 from energy_platform.adapters.warehouse import Warehouse
 from energy_platform.domain.forecasting.history import DaySeries, known_series_sql
-from energy_platform.domain.forecasting.rows import backtest_days, design, issue_rows_sql, training_rows_sql
+from energy_platform.domain.forecasting.rows import backtest_rows_sql, design, issue_rows_sql, training_rows_sql
 from energy_platform_tests.day_builders import make_warehouse
 
 TABLE = "features.meter_days"
@@ -50,7 +50,7 @@ def known_at(path: Path, days: pl.DataFrame, cutoff: date, *, meters: int = 4) -
     with warehouse.connect() as connection:
         features = known_features(connection, cutoff)
         series = DaySeries.of(connection.execute(known_series_sql(features, cutoff=cutoff)).pl())
-        held_out = issue_rows_sql(features, issue_days=backtest_days(cutoff, meters=meters), known_before=cutoff)
+        held_out = backtest_rows_sql(features, cutoff=cutoff, meters=meters)
         return Known(
             design(connection.execute(training_rows_sql(features, cutoff=cutoff, stride=1)).pl(), series),
             design(connection.execute(held_out).pl(), series),

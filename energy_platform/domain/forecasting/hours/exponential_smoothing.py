@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
 from energy_platform.domain.forecasting.hours.inputs import LogScale
-from energy_platform.domain.forecasting.hours.local_days import HORIZON_DAYS, WEEK, Calendar, Floats, LocalDays
+from energy_platform.domain.forecasting.hours.local_days import HORIZON_DAYS, WEEK, Floats, LocalDays
 
 # How fast the mean and the shape of a day are followed. Chosen on May to November of the London fleet, where
 # any of them errs within a percent of the median of all, which is what is given.
@@ -34,7 +33,6 @@ _FIRST_LEVEL_ERROR, _FIRST_SHAPE_ERROR = 0.1, 0.2
 _FIRST_DAYS = 14
 # A day a year back weighs nothing any more.
 HISTORY_DAYS = 52 * WEEK
-_SUNDAY = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ class FittedSmoothing:
     def predict(self, known: LocalDays, issues: Sequence[int]) -> Floats:
         """Median of the mean meter, shape (issues, 2, slots), kWh."""
         level = self.scale.level(known.kwh_per_meter)
-        kind = kinds(known.calendar())
+        kind = known.calendar().kind
         state = _State(known.slots)
         day, found = self.first, np.empty((len(issues), HORIZON_DAYS, known.slots))
         for place in np.argsort(issues, kind="stable"):
@@ -78,11 +76,6 @@ class ExponentialSmoothing:
     def fit(self, known: LocalDays, *, seed: int) -> FittedSmoothing:  # noqa: ARG002 - nothing is drawn
         """The scale, and the day a year before."""
         return FittedSmoothing(LogScale.of(known), max(0, known.days - HISTORY_DAYS))
-
-
-def kinds(calendar: Calendar) -> NDArray[np.int64]:
-    """Weekday of each day; on a public holiday people live as on a Sunday."""
-    return np.where(calendar.is_holiday > 0, _SUNDAY, calendar.weekday)
 
 
 class _State:

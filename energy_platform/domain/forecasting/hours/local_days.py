@@ -35,6 +35,8 @@ THIN_SHARE = 0.5
 TEMPERATURE_HOURS = 18
 _CALENDAR = ("is_holiday", "is_day_before_holiday", "is_day_after_holiday")
 _YEAR_DAYS = 365.25
+_SATURDAY, _SUNDAY = 5, 6
+_DECEMBER, _YEAR_END_FROM = 12, 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,8 @@ class Calendar:
 
     Args:
         weekday: 0 (Monday) to 6.
+        kind: the weekday that people live like: a Sunday on a public holiday, a Saturday on the working days from
+            24 to 31 December, else ``weekday``.
         is_holiday: 0 or 1; so are the day before and the day after one.
         is_day_before_holiday: 0 or 1.
         is_day_after_holiday: 0 or 1.
@@ -113,6 +117,7 @@ class Calendar:
     """
 
     weekday: NDArray[np.int64]
+    kind: NDArray[np.int64]
     is_holiday: Floats
     is_day_before_holiday: Floats
     is_day_after_holiday: Floats
@@ -126,7 +131,10 @@ class Calendar:
         angle = np.array([day.timetuple().tm_yday for day in dates]) * (2 * np.pi / _YEAR_DAYS)
         season = np.stack([np.sin(angle), np.cos(angle), np.sin(2 * angle), np.cos(2 * angle)], axis=1)
         weekday = np.array([day.weekday() for day in dates], dtype=np.int64)
-        return cls(weekday, flags[:, 0], flags[:, 1], flags[:, 2], season)
+        is_year_end = np.array([day.month == _DECEMBER and day.day >= _YEAR_END_FROM for day in dates])
+        kind = np.where(is_year_end & (weekday < _SATURDAY), _SATURDAY, weekday)
+        kind = np.where(flags[:, 0] > 0, _SUNDAY, kind)
+        return cls(weekday, kind, flags[:, 0], flags[:, 1], flags[:, 2], season)
 
 
 @lru_cache(maxsize=64)

@@ -1,6 +1,7 @@
 """Seasonal decomposition by day and week (MSTL), continued (statsforecast).
 
 Belongs here: its settings. It has nothing to fit beforehand: every issue decomposes the eight weeks before it.
+It knows no holidays: a day that people live like another weekday (``Calendar.kind``) gets the forecast of that one.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class FittedMstl:
         """Median of the mean meter, shape (issues, 2, slots), kWh."""
         from statsforecast.models import MSTL, AutoETS
 
-        levels = []
+        calendar, levels = known.calendar(), []
         for issue in issues:
             history = known.kwh_per_meter[max(0, issue - WEEK * HISTORY_WEEKS) : issue]
             model = MSTL(
@@ -38,8 +39,10 @@ class FittedMstl:
                 trend_forecaster=AutoETS(model=_TREND),
                 stl_kwargs={"trend_jump": _LOESS_STEP, "low_pass_jump": _LOESS_STEP},
             )
-            ahead = model.forecast(self.scale.level(history).ravel(), HORIZON_DAYS * known.slots)["mean"]
-            levels.append(ahead.reshape(HORIZON_DAYS, known.slots))
+            week = model.forecast(self.scale.level(history).ravel(), WEEK * known.slots)["mean"]
+            # The trend is flat, so the days of the week ahead differ by their weekday alone.
+            like = (calendar.kind[issue : issue + HORIZON_DAYS] - calendar.weekday[issue]) % WEEK
+            levels.append(week.reshape(WEEK, known.slots)[like])
         return self.scale.energy_kwh(np.array(levels))
 
 

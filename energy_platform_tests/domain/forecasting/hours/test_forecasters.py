@@ -6,10 +6,12 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from energy_platform.domain.forecasting.hours import exponential_smoothing, ridge, seasonal_naive
+from energy_platform.domain.forecasting.hours import ridge, seasonal_naive
 from energy_platform.domain.forecasting.hours.boosting import MOST_ROWS, thinned
+from energy_platform.domain.forecasting.hours.exponential_smoothing import ExponentialSmoothing
 from energy_platform.domain.forecasting.hours.inputs import SEASON_DAYS, LogScale, Recent, training_issues
 from energy_platform.domain.forecasting.hours.local_days import LocalDays
+from energy_platform.domain.forecasting.hours.mstl import Mstl
 from energy_platform.domain.forecasting.hours.registry import FORECASTERS
 from energy_platform.domain.forecasting.hours.rolling import fit_day, outcomes, rolling
 from energy_platform_tests.domain.forecasting.hours.fleet_builders import known, make_half_hours, make_weather
@@ -59,15 +61,19 @@ def test_the_baseline_is_last_weeks_days_and_the_flat_line_their_median(fleet: L
     assert (flat == np.median(fleet.kwh_per_meter[22:50])).all()
 
 
-def test_smoothing_takes_a_public_holiday_for_a_sunday_and_a_wild_day_for_no_new_level() -> None:
-    half_hours = make_half_hours(days=100, noise=0.01)
+@pytest.mark.parametrize("forecaster", [ExponentialSmoothing(), Mstl()], ids=lambda one: one.name)
+def test_a_public_holiday_is_taken_for_a_sunday(forecaster) -> None:
+    calm = known(make_half_hours(days=100, noise=0.01), FIRST + timedelta(days=100))
     good_friday = (date(2013, 3, 29) - FIRST).days
-    calm = known(half_hours, FIRST + timedelta(days=100))
-    smoothing = exponential_smoothing.ExponentialSmoothing().fit(calm, seed=3)
-    holiday, friday = smoothing.predict(calm, [good_friday, good_friday - 7])[:, 0]
-    sunday = smoothing.predict(calm, [good_friday - 5])[0, 0]
+    fitted = forecaster.fit(calm, seed=3)
+    holiday, friday, sunday = (fitted.predict(calm, [good_friday - back])[0, 0] for back in (0, 7, 5))
     np.testing.assert_allclose(holiday, sunday, rtol=0.05)
     assert friday.sum() > 1.08 * holiday.sum()
+
+
+def test_smoothing_takes_a_wild_day_for_no_new_level() -> None:
+    calm = known(make_half_hours(days=100, noise=0.01), FIRST + timedelta(days=100))
+    smoothing = ExponentialSmoothing().fit(calm, seed=3)
     wild = replace(calm, kwh_per_meter=np.where(np.arange(100)[:, None] == 89, 5, 1) * calm.kwh_per_meter)
     before, after = smoothing.predict(calm, [90])[0].sum(), smoothing.predict(wild, [90])[0].sum()
     assert 1.0 < after / before < 1.15

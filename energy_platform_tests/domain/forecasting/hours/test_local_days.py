@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from energy_platform.domain.forecasting.hours.local_days import intervals_ahead
+from energy_platform.domain.forecasting.hours.local_days import Calendar, intervals_ahead
 from energy_platform_tests.domain.forecasting.hours.fleet_builders import known, make_half_hours, midnight_utc
 
 SPRING, AUTUMN = date(2013, 3, 31), date(2013, 10, 27)
@@ -130,3 +130,9 @@ def test_a_days_temperature_is_the_mean_of_its_local_hours_and_unknown_with_less
 
 def test_a_fleet_without_readings_before_the_cutoff_has_no_days() -> None:
     assert known(make_half_hours(days=3), date(2013, 1, 1)).days == 0
+
+
+def test_people_live_on_holidays_like_on_sundays_and_on_the_last_working_days_of_a_year_like_on_saturdays() -> None:
+    # From Saturday 21 December 2013: 25, 26 December and 1 January are holidays.
+    kind = Calendar.of("GB-ENG", date(2013, 12, 21), 13).kind
+    assert kind.tolist() == [5, 6, 0, 5, 6, 6, 5, 5, 6, 5, 5, 6, 3]
