@@ -72,8 +72,16 @@ def test_rows_refused_by_the_reader_alone_keep_the_file_on_the_fast_way(
         raise AssertionError("read line by line")
 
     monkeypatch.setattr(batch.cells, "file_cells", no_lines)
-    lake.put("a.csv", "\n".join([LCL_HEADER, *GOOD, "M1,Std,2013-07-01 00:07:11.0000000,Null,A,B"]))
-    assert lake.load().rows.rejected == 1
+    # More lines than are looked at to tell how the stamps of a file are written.
+    good = [lcl_line("M1", stamp, 0.25) for stamp in half_hours(DAY, 1_300)]
+    # DuckDB's own cast would take both for moments.
+    faulty = [f"M2,Std,{stamp},1,A,B" for stamp in ("2013/07/01 00:00:00.0000000", "2013-07-01 00:30:00+02")]
+    lake.put("nulls.csv", "\n".join([LCL_HEADER, *good, "M1,Std,2013-07-01 00:07:11.0000000,Null,A,B"]))
+    lake.put("stamps.csv", "\n".join([LCL_HEADER, *(line.replace("M1", "M2") for line in good), *faulty]))
+    rows = lake.load().rows
+    assert (rows.accepted, rows.rejected) == (2 * len(good), 1 + len(faulty))
+    refused = "SELECT raw_text FROM lake.rejected WHERE reason = 'BAD_TIMESTAMP' ORDER BY line_number"
+    assert lake.read(refused)["raw_text"].to_list() == faulty
 
 
 def test_bytes_that_are_not_text_are_refused_by_line(lake: Lake) -> None:

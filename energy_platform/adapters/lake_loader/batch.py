@@ -59,7 +59,7 @@ def load_files(
         try:
             with transaction(connection):
                 load.insert_fast(fast_plans)
-        except fast.NamesMissed:
+        except fast.GuessMissed:
             load = _Load(plans, connection, now)
             with transaction(connection):
                 load.insert_fast(fast_plans, sampled=False)
@@ -153,19 +153,25 @@ class _Load:
     def _insert_cells(self, file_id: int, found: pl.DataFrame) -> None:
         """Judge rows of one file, then insert what can be used and what cannot."""
         for accepted, rejected in judge.classify(self.plans[file_id], found, self.connection):
-            self._insert_judged(file_id, accepted, rejected)
+            self.read[file_id] += accepted.height + rejected.height
+            if rejected.height:
+                self._insert_rejected(file_id, rejected)
+            if accepted.height:
+                self._insert_accepted(file_id, accepted)
 
-    def _insert_judged(self, file_id: int, accepted: pl.DataFrame, rejected: pl.DataFrame) -> None:
-        plan, connection = self.plans[file_id], self.connection
-        declaration = plan.declaration
-        self.read[file_id] += accepted.height + rejected.height
-        connection.register("accepted", accepted.drop("raw_text").to_arrow())
-        connection.register("refused", rejected.to_arrow())
-        connection.execute(
+    def _insert_rejected(self, file_id: int, rejected: pl.DataFrame) -> None:
+        self.connection.register("refused", rejected.to_arrow())
+        self.connection.execute(
             f"""INSERT INTO lake.rejected BY NAME
                 SELECT {file_id} AS file_id, *, ?::TIMESTAMP AS rejected_at_utc FROM refused ORDER BY line_number""",
             [self.now],
         )
+        self.connection.unregister("refused")
+
+    def _insert_accepted(self, file_id: int, accepted: pl.DataFrame) -> None:
+        plan, connection = self.plans[file_id], self.connection
+        declaration = plan.declaration
+        connection.register("accepted", accepted.drop("raw_text").to_arrow())
         of_file = f"(SELECT available_at_utc FROM batch_files WHERE file_id = {file_id}) AS available_at_utc"
         if isinstance(declaration, WeatherSource):
             connection.execute(
@@ -187,7 +193,6 @@ class _Load:
         if isinstance(declaration, ReadingsSource):
             self._note_facts(file_id, plan)
         connection.unregister("accepted")
-        connection.unregister("refused")
 
     def _note_facts(self, file_id: int, plan: FilePlan) -> None:
         """What the accepted rows of a file tell of their sites and commodities."""
@@ -227,8 +232,9 @@ class _Load:
         """Count what the lake really holds of each file, and see that nothing is unaccounted for."""
         declaration = self.declaration
         is_energy = isinstance(declaration, ReadingsSource)
-        held = self._counts("count(*), NULL", _table_of(declaration))
         energies = self._counts("count(*), sum(energy_kwh)", "lake.reading_rows") if is_energy else {}
+        table = _table_of(declaration)
+        held = energies if table == "lake.reading_rows" else self._counts("count(*), NULL", table)
         rejected = self._counts("count(*), NULL", "lake.rejected")
         outcomes = []
         for file_id, plan in self.plans.items():

@@ -23,7 +23,7 @@ from energy_platform.adapters.lake_loader.content import (
     open_bytes,
     stamp_sql,
 )
-from energy_platform.adapters.lake_loader.plan import FilePlan, named_columns, plan_file
+from energy_platform.adapters.lake_loader.plan import ZERO_FRACTION, FilePlan, named_columns, plan_file
 from energy_platform.domain.errors import FileUnreadable
 from energy_platform.domain.readings import LandedFile
 from energy_platform.domain.sources import Csv, Parquet, SourceDeclaration
@@ -55,7 +55,12 @@ def inspect_file(file: LandedFile, declaration: SourceDeclaration, connection: d
         if plan.time is not None:
             stamps = [f"{day} {time}" for day, time in zip(stamps, _cells(lines[1:], plan.time, form), strict=False)]
         plain = not is_packed(file.path) or file.path.suffix == ".gz"
-        plan = replace(plan, pattern=_pattern(file, declaration, stamps, connection), is_plain=plain)
+        plan = replace(
+            plan,
+            pattern=_pattern(file, declaration, stamps, connection),
+            is_plain=plain,
+            has_zero_fraction=bool(stamps) and all(stamp.endswith(ZERO_FRACTION) for stamp in stamps),
+        )
     return plan
 
 

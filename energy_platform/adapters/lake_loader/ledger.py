@@ -15,8 +15,8 @@ LEDGER_TOTALS_SQL = """
     WITH meters AS (
         SELECT source, count(DISTINCT meter_id) AS meters FROM lake.meters GROUP BY source),
     newest AS (
-        SELECT source, max(interval_start_utc) AS newest_reading_utc
-        FROM lake.reading_rows JOIN lake.files USING (file_id) GROUP BY source),
+        SELECT source, max(newest_interval_start_utc) AS newest_reading_utc
+        FROM lake.day_loads JOIN lake.files USING (file_id) GROUP BY source),
     newest_other AS (
         SELECT source, max(measured_at_utc) AS newest_reading_utc
         FROM (SELECT file_id, observed_at_utc AS measured_at_utc FROM lake.weather

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 import duckdb
 
 from energy_platform.adapters.lake_loader import names
 from energy_platform.adapters.lake_loader.content import literal
-from energy_platform.adapters.lake_loader.plan import FilePlan
+from energy_platform.adapters.lake_loader.plan import Cell, FilePlan
 from energy_platform.domain.errors import FileUnreadable
 from energy_platform.domain.sources import ReadingsSource
 
@@ -31,42 +32,63 @@ def register_meters(plans: Mapping[int, FilePlan], *, by_line: set[int], connect
            ANTI JOIN lake.meters USING (meter_no) GROUP BY ALL"""
     )
     _refuse_meters_of_others(plans, connection)
-    for (file_id,) in connection.execute("SELECT DISTINCT file_id FROM new_meters ORDER BY file_id").fetchall():
-        plan = plans[file_id]
-        declaration = plan.declaration
-        assert isinstance(declaration, ReadingsSource)  # noqa: S101  (weather has no days)
-        needs_file = bool(plan.attributes) or (plan.site is not None and plan.site.position is not None)
-        names_itself = plan.meter.position is None and plan.channel.position is None
-        if needs_file and names_itself and file_id not in by_line:
-            names.site_facts(plan, connection)
-        site = "new.meter_id" if plan.site is None else "coalesce(facts.site, ?)"
-        attribute_names = ", ".join(literal(name) for name, _ in plan.attributes)
-        parameters: list[object] = [] if plan.site is None else [plan.site.text]
-        connection.execute(
-            f"""CREATE OR REPLACE TEMP TABLE described AS
-                SELECT new.*, {site} AS site_id, facts.attributes, commodities.commodity
-                FROM new_meters AS new LEFT JOIN commodities USING (file_id, meter_id, channel) LEFT JOIN (
-                    SELECT file_id, meter_id, any_value(site) AS site, any_value(attributes) AS attributes
-                    FROM site_facts GROUP BY ALL) AS facts USING (file_id, meter_id)
-                WHERE new.file_id = {file_id}""",
-            parameters,
-        )
-        said = [declaration.name, declaration.commodity, declaration.site_zone, declaration.country]
-        connection.execute(
-            """INSERT INTO lake.meters BY NAME
-               SELECT meter_id, channel, meter_no, site_id, ? AS source, coalesce(commodity, ?) AS commodity, interval_minutes, ? AS time_zone,
-                      ? AS country, ? AS station_id, ? AS availability FROM described""",
-            [*said, declaration.station, declaration.availability],
-        )
-        attributes = (
-            f"CAST(json(map([{attribute_names}]::VARCHAR[], attributes)) AS VARCHAR)" if attribute_names else "'{}'"
-        )
-        connection.execute(
-            f"""INSERT INTO lake.sites BY NAME
-                SELECT site_id, ? AS time_zone, ? AS country, coalesce(any_value({attributes}), '{{}}') AS attributes
-                FROM described ANTI JOIN lake.sites USING (site_id) GROUP BY site_id""",
-            [declaration.site_zone, declaration.country],
-        )
+    declaration = next(iter(plans.values())).declaration
+    assert isinstance(declaration, ReadingsSource)  # noqa: S101  (weather has no days)
+    found = connection.execute("SELECT DISTINCT file_id FROM new_meters ORDER BY file_id").fetchall()
+    new_files = [file_id for (file_id,) in found]
+    for file_id in new_files:
+        if file_id not in by_line and _must_be_read_again(plans[file_id]):
+            names.site_facts(plans[file_id], connection)
+    # Not file by file: that took 8 ms each on one core.
+    for (site, attributes), alike in groupby(new_files, lambda file_id: _site_columns(plans[file_id])):
+        _insert_meters(list(alike), declaration, site, attributes, connection)
+
+
+def _must_be_read_again(plan: FilePlan) -> bool:
+    """Whether the file tells of its sites, and nobody has read it for that."""
+    tells_of_sites = bool(plan.attributes) or (plan.site is not None and plan.site.position is not None)
+    return tells_of_sites and plan.meter.position is None and plan.channel.position is None
+
+
+def _site_columns(plan: FilePlan) -> tuple[Cell | None, tuple[str, ...]]:
+    """What must be alike of files whose meters are entered together."""
+    return plan.site, tuple(name for name, _ in plan.attributes)
+
+
+def _insert_meters(
+    file_ids: Sequence[int],
+    declaration: ReadingsSource,
+    site: Cell | None,
+    attributes: Sequence[str],
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    """Enter the ``new_meters`` of some files, and their sites as the first of these files tells of them."""
+    site_id = "new.meter_id" if site is None else "coalesce(facts.site, ?)"
+    connection.execute(
+        f"""CREATE OR REPLACE TEMP TABLE described AS
+            SELECT new.*, {site_id} AS site_id, facts.attributes, commodities.commodity
+            FROM new_meters AS new LEFT JOIN commodities USING (file_id, meter_id, channel) LEFT JOIN (
+                SELECT file_id, meter_id, any_value(site) AS site, any_value(attributes) AS attributes
+                FROM site_facts GROUP BY ALL) AS facts USING (file_id, meter_id)
+            WHERE new.file_id IN ({", ".join(map(str, file_ids))})""",
+        [] if site is None else [site.text],
+    )
+    said = [declaration.name, declaration.commodity, declaration.site_zone, declaration.country]
+    connection.execute(
+        """INSERT INTO lake.meters BY NAME
+           SELECT meter_id, channel, meter_no, site_id, ? AS source, coalesce(commodity, ?) AS commodity, interval_minutes, ? AS time_zone,
+                  ? AS country, ? AS station_id, ? AS availability FROM described""",
+        [*said, declaration.station, declaration.availability],
+    )
+    names_sql = ", ".join(literal(name) for name in attributes)
+    told = f"CAST(json(map([{names_sql}]::VARCHAR[], attributes)) AS VARCHAR)" if attributes else "'{}'"
+    connection.execute(
+        f"""INSERT INTO lake.sites BY NAME
+            SELECT site_id, ? AS time_zone, ? AS country,
+                   coalesce(first({told} ORDER BY file_id, attributes IS NULL), '{{}}') AS attributes
+            FROM described ANTI JOIN lake.sites USING (site_id) GROUP BY site_id""",
+        [declaration.site_zone, declaration.country],
+    )
 
 
 def _refuse_meters_of_others(plans: Mapping[int, FilePlan], connection: duckdb.DuckDBPyConnection) -> None:

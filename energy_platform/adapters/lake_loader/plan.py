@@ -22,6 +22,9 @@ from energy_platform.domain.sources import (
     carries_moment,
 )
 
+# How SQL Server ends its stamps.
+ZERO_FRACTION = ".0000000"
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -62,6 +65,7 @@ class FilePlan:
         site: the site; None when each meter is its own.
         attributes: positions of the site attributes that this file has, by name.
         is_plain: whether DuckDB's reader can open it: not a zip, not a gzip under another name.
+        has_zero_fraction: whether the first stamps end in ``ZERO_FRACTION``.
     """
 
     file: LandedFile
@@ -81,6 +85,7 @@ class FilePlan:
     site: Cell | None = None
     attributes: tuple[tuple[str, int], ...] = ()
     is_plain: bool = True
+    has_zero_fraction: bool = False
 
     @property
     def is_fast(self) -> bool:
