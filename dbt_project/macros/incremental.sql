@@ -57,15 +57,21 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- The same for sums over all meters: every reading of the days, whichever its meter. -#}
-{% macro near_dates(readings, days_sql) -%}
+{#-
+    The same for sums over all meters: every reading that can lie on a day in UTC that `days_sql` selects (utc_date),
+    whichever its meter. `loads` tells how long the longest interval is.
+-#}
+{% macro near_dates(readings, days_sql, loads) -%}
     {%- if not execute or not is_incremental() -%}
         true
     {%- else -%}
         {%- set ranges_sql -%}
-            with days as (select distinct local_date from ({{ days_sql }})),
-            runs as (select local_date, local_date - cast(row_number() over (order by local_date) as integer) as run from days)
-            select min(local_date) - 1, max(local_date) + 2 from runs group by run order by run
+            with days as (select distinct utc_date from ({{ days_sql }})),
+            runs as (select utc_date, utc_date - cast(row_number() over (order by utc_date) as integer) as run from days)
+            select
+                min(utc_date) - (select to_minutes(max(interval_minutes) - 1) from {{ loads }}),
+                max(utc_date) + 1
+            from runs group by run order by run
         {%- endset -%}
         {%- set ranges = run_query(ranges_sql).rows -%}
         {%- set start = readings ~ '.interval_start_utc' -%}

@@ -10,6 +10,14 @@
     from {{ ref('stg_lake__reading_rows') }}
     where file_id > {{ checked }}
 {%- endset %}
+{% set is_of_new_days -%}
+    {% if checked < 0 -%}
+        true
+    {%- else -%}
+        (readings.meter_no, readings.local_date) in ({{ days_sql }})
+        and {{ near_these_days('readings', days_sql) }}
+    {%- endif %}
+{%- endset %}
 with days as (
 
     select
@@ -27,13 +35,7 @@ used as (
         count(*) as readings,
         sum(abs(readings.energy_kwh)) as size_kwh
     from {{ ref('int_readings_in_use') }} as readings
-    {% if checked >= 0 %}
-        inner join ({{ days_sql }}) as new_days
-            on
-                readings.meter_no = new_days.meter_no
-                and readings.local_date = new_days.local_date
-        where {{ near_these_days('readings', days_sql) }}
-    {% endif %}
+    where {{ is_of_new_days }}
 
 )
 

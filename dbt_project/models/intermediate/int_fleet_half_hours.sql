@@ -7,13 +7,20 @@
     )
 }}
 
-{# A local day lies on its own date in UTC and on part of the one before or after. -#}
-{% set touched_utc_days_sql -%}
+{# The days in UTC on which a half-hour has another sum than before. -#}
+{% set touched_days_sql -%}
     select distinct
-        meters.meter_no,
         meters.source,
         meters.commodity,
-        day_loads.local_date + unnest([-1, 0, 1]) as local_date
+        cast(
+            unnest(
+                generate_series(
+                    date_trunc('day', day_loads.first_interval_start_utc),
+                    day_loads.newest_interval_start_utc + to_minutes(day_loads.interval_minutes - 1),
+                    interval 1 day
+                )
+            ) as date
+        ) as utc_date
     from {{ ref('stg_lake__day_loads') }} as day_loads
     inner join {{ ref('int_meters_in_totals') }} as meters
         on day_loads.meter_no = meters.meter_no
@@ -54,18 +61,14 @@ fleets as (
 ),
 
 {% if is_incremental() %}
-    touched_utc_days as (
+    touched_days as (
 
-        select distinct
-            source,
-            commodity,
-            local_date
-        from ({{ touched_utc_days_sql }})
+        {{ touched_days_sql }}
 
     ),
 {% endif %}
 
-{% set is_near = near_dates('readings', touched_utc_days_sql) %}
+{% set is_near = near_dates('readings', touched_days_sql, ref('stg_lake__day_loads')) %}
 main_meters as (
 
     select * from meters
@@ -208,9 +211,9 @@ from half_hours
 inner join fleets
     on half_hours.fleet_number = fleets.fleet_number
 {% if is_incremental() %}
-    inner join touched_utc_days
+    inner join touched_days
         on
-            fleets.source = touched_utc_days.source
-            and fleets.commodity = touched_utc_days.commodity
-            and cast(half_hours.interval_start_utc as date) = touched_utc_days.local_date
+            fleets.source = touched_days.source
+            and fleets.commodity = touched_days.commodity
+            and cast(half_hours.interval_start_utc as date) = touched_days.utc_date
 {% endif %}

@@ -55,18 +55,8 @@ other_days as (
 days_of_one_load as (
 
     select
-        meter_no,
-        local_date,
-        energy_kwh,
-        readings,
-        readings * interval_minutes as covered_minutes,
-        estimated_readings,
-        variance_kwh2,
-        peak_kwh,
-        peak_interval_start_utc,
-        first_interval_start_utc,
-        newest_interval_start_utc,
-        file_id
+        loads.*,
+        loads.readings * loads.interval_minutes as covered_minutes
     from loads
     anti join other_days
         on
