@@ -124,7 +124,7 @@ def test_of_a_few_days_no_weekday_is_said_to_be_wider() -> None:
 def test_bands_of_weeks_that_differ_are_as_wide_as_it_takes_to_hold_80_percent_of_other_weeks() -> None:
     def shifting(seed: int) -> pl.DataFrame:
         rng = np.random.default_rng(seed)
-        rows = backtest(seed, rows=140_000)
+        rows = backtest(seed, rows=14_000)
         moved = dict(zip([FIRST + timedelta(days=day) for day in range(4)], rng.normal(0, 0.8, 4), strict=True))
         shift = pl.col("cutoff_date").replace_strict(moved, return_dtype=pl.Float64) * pl.col("spread_kwh")
         return rows.with_columns(target_kwh=pl.col("target_kwh") + shift)
