@@ -4,7 +4,7 @@ BIN := .venv/bin
 UV := .boot/bin/uv
 LOCK := deploy/requirements.lock
 HEAVY := dagster._cli, dagster_webserver.cli, dbt.cli.main, dbt.adapters.duckdb, mlflow.pyfunc, mlflow.server, \
-  great_expectations, lightgbm, sklearn.linear_model, statsforecast, altair, vl_convert, boto3, pandas, pyarrow.compute
+  great_expectations, lightgbm, sklearn.linear_model, statsforecast, altair, vl_convert, boto3, pandas, pyarrow.compute, typer, rich.console
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run ui test check format docs lock benchmark peers clean
@@ -26,6 +26,7 @@ $(UV):
 	$(BIN)/python -m energy_platform.defs.warehouse.project
 	# Compiled once here: where PYTHONDONTWRITEBYTECODE is set, every start of `energy` would compile 2,000 modules again.
 	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -W ignore -c "import energy_platform.definitions, $(HEAVY)"
+	$(BIN)/python -m compileall -q energy_platform
 	@touch $@
 
 run: setup  ## the whole flow on the real sample homes; prints a table and where the report is
@@ -35,7 +36,7 @@ ui: setup  ## the Dagster UI on port 3000 and the MLflow UI on port 5000, until 
 	@$(BIN)/energy ui
 
 # Byte code is kept where the environment says not to, too: some hundred processes of the tests would compile their
-# imports again (moto's server 5 s each). Files with slow tests go first, as conftest.py orders them.
+# imports again. Files with slow tests go first, as conftest.py orders them.
 test: setup  ## all tests
 	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 

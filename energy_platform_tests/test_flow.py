@@ -11,9 +11,11 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from energy_platform.adapters.published import Published
 from energy_platform.adapters.warehouse import Warehouse
+from energy_platform.cli import app
 from energy_platform.flow import FlowRun, _Runner, run_flow
 from energy_platform.serving.query import run_query
 from energy_platform.settings import Settings
@@ -21,6 +23,7 @@ from energy_platform.status import status
 from energy_platform_tests.conftest import using_home
 
 pytestmark = pytest.mark.slow
+DAYS = 40
 HEADER = "LCLid,stdorToU,DateTime,KWH/hh (per half hour) ,Acorn,Acorn_grouped\r\n"
 
 
@@ -121,21 +124,21 @@ def test_the_command_line_answers_from_the_published_tables(sample_run: tuple[Se
 
 
 @dataclass(frozen=True)
-class Corrected:
-    """A home whose first flow was interrupted, whose second took it up, and whose third brought a correction."""
+class SmallHome:
+    """One meter in three flows: interrupted before it published; taken up; brought a correction among bad files."""
 
     settings: Settings
     taken_up: FlowRun
     accepted: int
     before: list[dict]
+    last: subprocess.CompletedProcess[str]
     after: list[dict]
 
 
 @pytest.fixture(scope="module")
-def corrected(tmp_path_factory: pytest.TempPathFactory) -> Corrected:
-    folder = tmp_path_factory.mktemp("corrected")
-    first = datetime(2013, 3, 20)
-    path = lcl_file(folder / "first.csv", half_hours(first, days=15))
+def small_home(tmp_path_factory: pytest.TempPathFactory) -> SmallHome:
+    folder = tmp_path_factory.mktemp("small")
+    path = lcl_file(folder / "first.csv", half_hours(datetime(2013, 3, 20), days=DAYS))
     with using_home(folder / "home", ENERGY_LOOKBACK_WEEKS="0") as settings:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(_Runner, "run", interrupted_before_publishing(_Runner.run))
@@ -143,8 +146,11 @@ def corrected(tmp_path_factory: pytest.TempPathFactory) -> Corrected:
                 run_flow(settings, source="lcl", path=path)
         taken_up = run_flow(settings, source="lcl", path=path)
         accepted, before = status(settings)["sources"]["lcl"]["rows_accepted"], _meter_days(settings)
-        run_flow(settings, source="lcl", path=lcl_file(folder / "second.csv", {datetime(2013, 3, 25, 12): "2.5"}))
-        return Corrected(settings, taken_up, accepted, before, _meter_days(settings))
+        (folder / "drop").mkdir()
+        lcl_file(folder / "drop" / "second.csv", {datetime(2013, 3, 25, 12): "2.5"})
+        write_bad_files(folder / "drop")
+        last = energy(settings.home_path, "run", "--source", "lcl", "--path", str(folder / "drop"))
+        return SmallHome(settings, taken_up, accepted, before, last, _meter_days(settings))
 
 
 def interrupted_before_publishing(run: Callable) -> Callable:
@@ -156,26 +162,43 @@ def interrupted_before_publishing(run: Callable) -> Callable:
     return run_but_publish
 
 
+def write_bad_files(folder: Path) -> None:
+    """A good file of three days, three that cannot be read, and one with two bad rows behind a good day."""
+    start = datetime(2013, 4, 2)
+    lcl_file(folder / "good.csv", half_hours(start, days=3), meter="MAC000003")
+    (folder / "empty.csv").write_text("")
+    (folder / "renamed.csv").write_text(
+        "LCLid,stdorToU,When,KWH/hh (per half hour) ,Acorn,Acorn_grouped\nMAC1,Std,2013-05-01,1,A,B\n"
+    )
+    whole = lcl_file(folder / "cut.csv", half_hours(start, days=30), meter="MAC000009")
+    packed = gzip.compress(whole.read_bytes())
+    (folder / "cut.csv.gz").write_bytes(packed[: len(packed) // 2])
+    whole.unlink()
+    rows = {**half_hours(start, days=1), datetime(2013, 4, 3): "abc", datetime(2013, 4, 3, 1, 7): "1"}
+    lcl_file(folder / "rows.csv", rows, meter="MAC000002")
+
+
 def _meter_days(settings: Settings) -> list[dict]:
-    return Warehouse(settings.warehouse_path).read("SELECT * FROM marts.meter_days ORDER BY local_date").to_dicts()
+    sql = "SELECT * FROM marts.meter_days WHERE meter_id = 'MAC000001' ORDER BY local_date"
+    return Warehouse(settings.warehouse_path).read(sql).to_dicts()
 
 
-def test_a_flow_that_failed_half_way_is_taken_up_by_the_next(corrected: Corrected) -> None:
-    assert corrected.taken_up.landed == 0
-    assert corrected.taken_up.runs > 0
-    assert corrected.accepted == 15 * 48
+def test_a_flow_that_failed_half_way_is_taken_up_by_the_next(small_home: SmallHome) -> None:
+    assert small_home.taken_up.landed == 0
+    assert small_home.taken_up.runs > 0
+    assert small_home.accepted == DAYS * 48
 
 
-def test_a_correction_of_one_half_hour_changes_only_its_day(corrected: Corrected) -> None:
-    changed = [new["local_date"] for old, new in zip(corrected.before, corrected.after, strict=True) if old != new]
-    assert changed == [date(2013, 3, 25)]
-    energies = {row["local_date"]: row["energy_kwh"] for row in corrected.after}
+def test_a_correction_of_one_half_hour_changes_only_its_day(small_home: SmallHome) -> None:
+    pairs = zip(small_home.before, small_home.after, strict=True)
+    assert [new["local_date"] for old, new in pairs if old != new] == [date(2013, 3, 25)]
+    energies = {row["local_date"]: row["energy_kwh"] for row in small_home.after}
     assert energies[date(2013, 3, 25)] == pytest.approx(47 * 0.5 + 2.5)
 
 
-def test_both_versions_of_a_corrected_reading_stay_readable_with_their_times(corrected: Corrected) -> None:
+def test_both_versions_of_a_corrected_reading_stay_readable_with_their_times(small_home: SmallHome) -> None:
     versions = run_query(
-        Published(corrected.settings.published_path),
+        Published(small_home.settings.published_path),
         "SELECT energy_kwh, available_at_utc FROM lake.readings WHERE interval_start_utc = '2013-03-25 12:00' ORDER BY 2",
     )
     assert versions["energy_kwh"].to_list() == [0.5, 2.5]
@@ -183,38 +206,39 @@ def test_both_versions_of_a_corrected_reading_stay_readable_with_their_times(cor
     assert versions["available_at_utc"].n_unique() == 2
 
 
-def test_the_local_day_of_the_spring_clock_change_has_46_half_hours(corrected: Corrected) -> None:
-    day = next(row for row in corrected.after if row["local_date"] == date(2013, 3, 31))
+def test_the_local_day_of_the_spring_clock_change_has_46_half_hours(small_home: SmallHome) -> None:
+    day = next(row for row in small_home.after if row["local_date"] == date(2013, 3, 31))
     assert (day["readings"], day["expected_readings"]) == (46, 46)
 
 
-def test_bad_files_are_named_and_the_good_one_is_loaded(tmp_path: Path) -> None:
-    folder = tmp_path / "drop"
-    folder.mkdir()
-    start = datetime(2013, 5, 1)
-    lcl_file(folder / "good.csv", half_hours(start, days=3))
-    (folder / "empty.csv").write_text("")
-    (folder / "renamed.csv").write_text(
-        "LCLid,stdorToU,When,KWH/hh (per half hour) ,Acorn,Acorn_grouped\nMAC1,Std,2013-05-01,1,A,B\n"
-    )
-    whole = gzip.compress(lcl_file(tmp_path / "x.csv", half_hours(start, days=30), meter="MAC000009").read_bytes())
-    (folder / "cut.csv.gz").write_bytes(whole[: len(whole) // 2])
-    rows = {**half_hours(datetime(2013, 6, 1), days=1), datetime(2013, 6, 2): "abc", datetime(2013, 6, 2, 1, 7): "1"}
-    lcl_file(folder / "rows.csv", rows, meter="MAC000002")
-    home = tmp_path / "home"
-    result = energy(home, "run", "--source", "lcl", "--path", str(folder))
+def test_bad_files_are_named_and_the_good_ones_are_loaded(small_home: SmallHome) -> None:
+    home, result = small_home.settings.home_path, small_home.last
     assert result.returncode == 3, result.stderr
     said = " ".join((result.stdout + result.stderr).split())
     for name in ("empty.csv", "renamed.csv", "cut.csv.gz"):
         assert name in said
     assert "DateTime" in said
     found = json.loads(energy(home, "status", "--json").stdout)["sources"]["lcl"]
-    assert (found["rows_accepted"], found["rows_rejected"]) == (3 * 48 + 48, 2)
+    assert (found["rows_accepted"] - small_home.accepted, found["rows_rejected"]) == (1 + 3 * 48 + 48, 2)
     rejected = json.loads(
         energy(home, "query", "select line_number, reason, raw_text from lake.rejected order by 1", "-f", "json").stdout
     )
     assert [row["line_number"] for row in rejected] == [50, 51]
     assert "abc" in rejected[0]["raw_text"]
+
+
+def test_a_backtest_prints_the_leaderboard_by_lead_and_model_and_keeps_its_forecasts(small_home: SmallHome) -> None:
+    with using_home(small_home.settings.home_path) as settings:
+        result = CliRunner().invoke(app, ["backtest", "--weeks", "2", "--source", "lcl"])
+        assert result.exit_code == 0, result.output
+        scores = run_query(Published(settings.published_path), "SELECT * FROM forecasts.scores ORDER BY cutoff_date")
+    assert "Leaderboard of 2 weekly cutoffs, 2013-04-15 to 2013-04-22" in result.output
+    # A constant load: last week's day is right every time.
+    assert "seasonal_naive" in result.output
+    weeks = {"2013-04-15", "2013-04-22"}
+    assert weeks <= set(scores["cutoff_date"].cast(str).to_list())
+    naive = scores.filter(scores["model"] == "seasonal_naive")
+    assert naive["mae_kwh"].to_list() == pytest.approx([0.0] * naive.height)
 
 
 @pytest.mark.parametrize(

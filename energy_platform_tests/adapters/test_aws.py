@@ -5,6 +5,7 @@ itself is not tested here: only that the Firehose is set up as it should be.
 """
 
 import json
+import urllib.request
 
 import pytest
 from typer.testing import CliRunner
@@ -26,17 +27,22 @@ def endpoint():
         yield url
 
 
-@pytest.fixture
-def aws(endpoint, monkeypatch):
-    import urllib.request
+@pytest.fixture(scope="module")
+def connected(endpoint):
+    """One connection for all tests: boto3 reads megabytes of descriptions for each new one."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.delenv(name, raising=False)
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+        patch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield Aws(region=REGION, endpoint_url=endpoint)
 
-    for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+@pytest.fixture
+def aws(endpoint, connected):
     urllib.request.urlopen(urllib.request.Request(f"{endpoint}/moto-api/reset", method="POST")).read()
-    return Aws(region=REGION, endpoint_url=endpoint)
+    return connected
 
 
 @pytest.fixture
