@@ -66,9 +66,9 @@ def run_dbt(command: Sequence[str], *, project_dir: Path, parsed: Path, target_d
         outcome = dbtRunner(manifest=manifest, callbacks=[on_event]).invoke([*command, *options])
     finally:
         # dbt keeps the file open, and with it locked, after it has ended.
-        cleanup_connections()
-        reset_adapters()
-        DuckDBConnectionManager.close_all_connections()
+        cleanup_connections()  # type: ignore[no-untyped-call]
+        reset_adapters()  # type: ignore[no-untyped-call]
+        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
     if outcome.exception is not None and not isinstance(outcome.exception, Exception):
         raise outcome.exception
     if not outcome.success and not errors:
