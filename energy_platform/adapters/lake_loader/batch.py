@@ -123,7 +123,8 @@ class _Load:
         """Insert what DuckDB's reader accepts, files of one shape by one statement; keep the lines it refuses."""
         ordered = sorted(plans, key=lambda plan: (plan.shape, self.ids[plan.file.uri]))
         for _, group in groupby(ordered, key=lambda plan: plan.shape):
-            self.refused |= fast.insert_files(list(group), self.connection, sampled=sampled)
+            files = {self.ids[plan.file.uri]: plan for plan in group}
+            self.refused |= fast.insert_files(files, self.connection, sampled=sampled)
         counts = self.connection.execute(
             f"SELECT file_id, count(*) FROM lake.reading_rows WHERE {self.batch.where} GROUP BY file_id"
         ).fetchall()

@@ -19,9 +19,9 @@ LOCAL_DATE_SQL = (
     "CAST(DATE '1970-01-01' + CAST((epoch_us({start}) // 60000000 + utc_offset_minutes) // 1440 AS INTEGER) AS DATE)"
 )
 # Values that only look right are found here: off the grid of whole minutes, out of time, not finite, of no meter. Only for
-# the grid each row is asked; of a day, its sum and its ends tell the rest.
-_IS_ON_GRID = """make_timestamp(minute * 60000000::BIGINT) = interval_start_utc
-    AND (minute % interval_minutes = 0 OR (minute + utc_offset_minutes) % interval_minutes = 0)"""
+# the grid each row is asked, and nearly all are on that of UTC; of a day, its sum and its ends tell the rest.
+_IS_ON_GRID = """CASE WHEN epoch_us(interval_start_utc) % (interval_minutes * 60000000::BIGINT) = 0 THEN true
+    ELSE make_timestamp(minute * 60000000::BIGINT) = interval_start_utc AND (minute + utc_offset_minutes) % interval_minutes = 0 END"""
 _IS_SOUND = f"""are_on_grid AND isfinite(energy_kwh) AND meter_no > 0
     AND first_interval_start_utc >= TIMESTAMP '{FIRST_PLAUSIBLE_UTC}' AND newest_interval_start_utc < TIMESTAMP '{END_PLAUSIBLE_UTC}'"""
 # No interval of any meter holds as much; beyond it squares and millionths would run over.

@@ -7,7 +7,7 @@ the file to lines.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import duckdb
 
@@ -40,48 +40,54 @@ class GuessMissed(Exception):
 
 
 def insert_files(
-    plans: Sequence[FilePlan], connection: duckdb.DuckDBPyConnection, *, sampled: bool
+    plans: Mapping[int, FilePlan], connection: duckdb.DuckDBPyConnection, *, sampled: bool
 ) -> dict[str, list[Numbered]]:
-    """Insert the rows of files of one shape; ``batch_files`` names their ids. Returns refused lines by path.
+    """Insert the rows of files of one shape. Returns refused lines by path.
 
     Args:
-        plans: files of one shape.
+        plans: files of one shape by their ids.
         connection: in the transaction of the batch.
         sampled: take what a look into the files showed for what stands in them.
 
     Raises:
         GuessMissed: only when ``sampled``; the caller rolls back and comes again without it.
     """
-    first = plans[0]
-    declaration = first.declaration
-    assert isinstance(declaration, ReadingsSource)  # noqa: S101  (FilePlan.is_fast)
-    meter_no, names = number_sql(gather_names(plans, connection, sampled=sampled), connection)
+    files = list(plans.values())
+    keys = gather_names(files, connection, sampled=sampled)
+    by_cast = sampled and all(plan.pattern == _CAST_PATTERN and plan.has_zero_fraction for plan in files)
     connection.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
-    factor = declaration.kwh_per_unit
-    energy = "number" if factor == 1 else f"number * {factor!r}"
-    by_cast = sampled and first.pattern == _CAST_PATTERN and all(plan.has_zero_fraction for plan in plans)
     try:
-        connection.execute(
-            f"""INSERT INTO lake.reading_rows BY NAME
-                SELECT coalesce({meter_no}, {NO_METER}) AS meter_no,
-                       start_utc AS interval_start_utc,
-                       {declaration.interval_minutes} AS interval_minutes,
-                       {offset_sql(declaration.site_zone, "start_utc")} AS utc_offset_minutes,
-                       {energy} AS energy_kwh,
-                       {_is_estimated(first)} AS is_estimated,
-                       batch.file_id AS file_id
-                FROM (SELECT *, {_start(first, "stamp" if not by_cast else _CAST_STAMP)} AS start_utc
-                      FROM {_reader(plans, "TIMESTAMP" if not by_cast else "VARCHAR")}) AS rows
-                JOIN batch_files AS batch ON batch.path = rows.landed_path
-                {names}"""
-        )
+        connection.execute(_insert_sql(plans, *number_sql(keys, connection), by_cast=by_cast))
     except (duckdb.ConversionException, duckdb.InvalidInputException):
         if by_cast:
             raise GuessMissed from None
         raise
-    if sampled and _missed(connection, name_columns(first)) > BEARABLE_MISSES:
+    if sampled and _missed(connection, name_columns(files[0])) > BEARABLE_MISSES:
         raise GuessMissed
     return _refused(connection)
+
+
+def _insert_sql(plans: Mapping[int, FilePlan], meter_no: str, names: str, *, by_cast: bool) -> str:
+    """The statement that inserts; ``meter_no`` and the join ``names`` tell whose a row is."""
+    first = next(iter(plans.values()))
+    declaration = first.declaration
+    assert isinstance(declaration, ReadingsSource)  # noqa: S101  (FilePlan.is_fast)
+    factor = declaration.kwh_per_unit
+    energy = "number" if factor == 1 else f"number * {factor!r}"
+    stamp, stamp_type = (_CAST_STAMP, "VARCHAR") if by_cast else ("stamp", "TIMESTAMP")
+    reader = _reader(list(plans.values()), stamp_type, with_path="landed_path" in names)
+    # The reader numbers its files; to join them by their paths took a twentieth of this statement.
+    return f"""
+        INSERT INTO lake.reading_rows BY NAME
+        SELECT coalesce({meter_no}, {NO_METER}) AS meter_no,
+               start_utc AS interval_start_utc,
+               {declaration.interval_minutes} AS interval_minutes,
+               {offset_sql(declaration.site_zone, "start_utc")} AS utc_offset_minutes,
+               {energy} AS energy_kwh,
+               {_is_estimated(first)} AS is_estimated,
+               {list(plans)}[CAST(file_index AS BIGINT) + 1] AS file_id
+        FROM (SELECT *, file_index, {_start(first, stamp)} AS start_utc FROM {reader}) AS rows
+        {names}"""
 
 
 def _missed(connection: duckdb.DuckDBPyConnection, columns: Sequence[str]) -> int:
@@ -91,7 +97,7 @@ def _missed(connection: duckdb.DuckDBPyConnection, columns: Sequence[str]) -> in
     return int(connection.execute(sql).fetchall()[0][0])
 
 
-def _reader(plans: Sequence[FilePlan], stamp_type: str) -> str:
+def _reader(plans: Sequence[FilePlan], stamp_type: str, *, with_path: bool) -> str:
     plan = plans[0]
     kinds = {f"c{index}": "VARCHAR" for index in range(len(plan.header))}
     kinds |= {column: f"names_{column}" for column in name_columns(plan)}
@@ -100,9 +106,10 @@ def _reader(plans: Sequence[FilePlan], stamp_type: str) -> str:
         f"'{name}': '{kind}'" for name, kind in (renamed.get(column, (column, kind)) for column, kind in kinds.items())
     )
     paths = ", ".join(literal(str(each.file.path)) for each in plans)
+    path = ", filename = 'landed_path'" if with_path else ""
     return (
         f"read_csv([{paths}], columns = {{{columns}}}, {csv_options(plan.declaration)}, "
-        f"timestampformat = {literal(plan.pattern)}, store_rejects = true, filename = 'landed_path')"
+        f"timestampformat = {literal(plan.pattern)}, store_rejects = true{path})"
     )
 
 
