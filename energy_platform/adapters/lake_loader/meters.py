@@ -27,9 +27,10 @@ def register_meters(plans: Mapping[int, FilePlan], *, by_line: set[int], connect
     """
     connection.execute(
         """CREATE OR REPLACE TEMP TABLE new_meters AS
-           SELECT meter_id, channel, meter_no, min(file_id) AS file_id, any_value(interval_minutes) AS interval_minutes
-           FROM new_days JOIN meter_numbers USING (meter_no)
-           ANTI JOIN lake.meters USING (meter_no) GROUP BY ALL"""
+           SELECT meter_id, channel, meter_no, file_id, interval_minutes
+           FROM (SELECT meter_no, min(file_id) AS file_id, any_value(interval_minutes) AS interval_minutes
+                 FROM new_days GROUP BY meter_no)
+           JOIN meter_numbers USING (meter_no) ANTI JOIN lake.meters USING (meter_no)"""
     )
     _refuse_meters_of_others(plans, connection)
     declaration = next(iter(plans.values())).declaration
@@ -94,8 +95,9 @@ def _insert_meters(
 def _refuse_meters_of_others(plans: Mapping[int, FilePlan], connection: duckdb.DuckDBPyConnection) -> None:
     """One name for two meters of different sources would add their readings into one."""
     sources = connection.execute(
-        """SELECT DISTINCT new.meter_id, new.file_id, known.source
-           FROM (SELECT DISTINCT meter_id, file_id FROM new_days JOIN meter_numbers USING (meter_no)) AS new JOIN lake.meters AS known USING (meter_id)"""
+        """SELECT DISTINCT meter_id, file_id, source
+           FROM (SELECT DISTINCT meter_no, file_id FROM new_days) AS new
+           JOIN meter_numbers USING (meter_no) JOIN lake.meters AS known USING (meter_id)"""
     ).fetchall()
     for meter_id, file_id, source in sources:
         plan = plans[file_id]
