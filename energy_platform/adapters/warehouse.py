@@ -6,7 +6,7 @@ write or many read, never both. Readers outside a run use adapters/published.py 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,17 +104,22 @@ class Warehouse:
         Raises:
             ContractBroken: ``rows`` lacks a column of the table's contract.
         """
-        missing = [name for name in table.column_names if name not in rows.columns]
-        if missing:
-            raise ContractBroken(table.full_name, missing=missing, found=rows.columns)
         with self.transaction() as connection:
-            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {table.schema}")
-            connection.execute(create_table_sql(table))
-            connection.execute(f"DELETE FROM {table.full_name} WHERE {where}", list(params))
-            connection.register("new_rows", rows.select(table.column_names).cast(table.polars_schema))
-            connection.execute(f"INSERT INTO {table.full_name} BY NAME SELECT * FROM new_rows")
-            connection.unregister("new_rows")
+            _replace(connection, table, rows, where, params)
         return rows.height
+
+    def replace_all(self, parts: Iterable[tuple[Table, pl.DataFrame, str]]) -> None:
+        """``replace`` of several tables in one transaction: to open and close the file costs more than small tables.
+
+        Args:
+            parts: table, new rows, and where they go; one after the other.
+
+        Raises:
+            ContractBroken: rows lack a column of their table's contract; nothing is changed.
+        """
+        with self.transaction() as connection:
+            for table, rows, where in parts:
+                _replace(connection, table, rows, where)
 
     def has_table(self, full_name: str) -> bool:
         """Whether the file exists and holds that table or view."""
@@ -123,6 +128,20 @@ class Warehouse:
         schema, name = full_name.split(".")
         sql = "SELECT 1 FROM information_schema.tables WHERE table_schema = ? AND table_name = ?"
         return not self.read(sql, [schema, name]).is_empty()
+
+
+def _replace(
+    connection: duckdb.DuckDBPyConnection, table: Table, rows: pl.DataFrame, where: str, params: Sequence[object] = ()
+) -> None:
+    missing = [name for name in table.column_names if name not in rows.columns]
+    if missing:
+        raise ContractBroken(table.full_name, missing=missing, found=rows.columns)
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {table.schema}")
+    connection.execute(create_table_sql(table))
+    connection.execute(f"DELETE FROM {table.full_name} WHERE {where}", list(params))
+    connection.register("new_rows", rows.select(table.column_names).cast(table.polars_schema))
+    connection.execute(f"INSERT INTO {table.full_name} BY NAME SELECT * FROM new_rows")
+    connection.unregister("new_rows")
 
 
 def sql_type(dtype: pl.DataType | type[pl.DataType]) -> str:

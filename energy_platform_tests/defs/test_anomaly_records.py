@@ -1,7 +1,7 @@
 """anomalies/detectors, records, severities and episodes through Dagster, on three made-up homes with a stuck meter."""
 
 import pickle
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -13,8 +13,10 @@ from energy_platform.adapters.detector_registry import DetectorRegistry
 from energy_platform.adapters.registry import Registry
 from energy_platform.adapters.warehouse import Warehouse
 from energy_platform.defs.anomalies import detectors, severities
+from energy_platform.defs.anomalies.days import read_days
 from energy_platform.domain.anomalies.detectors import DAY_DETECTORS
-from energy_platform.domain.anomalies.rows import household_days, household_days_sql
+from energy_platform.domain.anomalies.episodes import SAME_EPISODE_DAYS, with_episodes
+from energy_platform.domain.anomalies.rows import household_days_sql
 from energy_platform.domain.columns import SOURCE_CLOCKS
 from energy_platform.domain.columns.anomalies import DETECTORS, EPISODES, RECORDS, SEVERITIES
 from energy_platform.domain.errors import DetectorInput
@@ -123,8 +125,7 @@ def test_all_detectors_of_a_cutoff_are_one_version_that_comes_back(home) -> None
     version = warehouse.read(f"SELECT DISTINCT model_version FROM {DETECTORS.full_name}").item()
     assert doors.champion(detectors.REGISTERED_MODEL) == version
     severity = pickle.loads(doors.load(detectors.REGISTERED_MODEL, version))
-    rows = warehouse.read(household_days_sql(first=CUTOFFS[0], end=FIRST + timedelta(days=DAYS)))
-    days = household_days(rows, severities.EPISODES_NONE)
+    days = read_days(warehouse, first=CUTOFFS[0], end=FIRST + timedelta(days=DAYS))
     import mlflow
 
     loaded = mlflow.pyfunc.load_model(f"models:/{detectors.REGISTERED_MODEL}/{version}")
@@ -164,11 +165,39 @@ def test_judging_again_changes_nothing(home) -> None:
     assert warehouse.read(sql).equals(before)
 
 
+def alarms(*days_and_causes: tuple[int, str]) -> pl.DataFrame:
+    rows = [
+        {"meter_id": "m", "channel": "main", "source": "s", "commodity": "gas", "local_date": FIRST + timedelta(days=day),
+         "cutoff_date": FIRST, "severity": 2.0 + day / 100, "false_alarm_share": 0.01, "is_anomalous": cause != "sign",
+         "cause": cause, "detectors": cause, "reason": f"{cause} {day}", "may_page": False, "issued_at_utc": datetime(2026, 1, 1)}
+        for day, cause in days_and_causes
+    ]  # fmt: skip
+    return pl.DataFrame(rows, schema=SEVERITIES.polars_schema)
+
+
+@pytest.mark.parametrize("again", [(), (20, 26), (21, 24, 27), (30,)], ids=str)
+def test_what_is_judged_again_and_what_was_not_are_episodes_as_if_all_had_been(
+    tmp_path: Path, again: tuple[int, ...]
+) -> None:
+    warehouse = Warehouse(tmp_path / "w.duckdb")
+    warehouse.ensure_tables([SEVERITIES, EPISODES])
+    before = alarms((1, "gap"), (2, "sign"), (10, "gap"), (17, "night_leak"), (18, "gap"), (19, "night_leak"))
+    later = alarms((20, "night_leak"), (24, "gap"), (25, "sign"))
+    severities.put(warehouse, pl.concat([before, later]), redone="false", reached="false")
+    redone = alarms(*((day, "night_leak") for day in again))
+    since = f"DATE '{FIRST + timedelta(days=20)}'"
+    severities.put(
+        warehouse, redone, redone=f"local_date >= {since}", reached=f"last_date >= {since} - {SAME_EPISODE_DAYS}"
+    )
+    for table, expected in zip((SEVERITIES, EPISODES), with_episodes(pl.concat([before, redone])), strict=True):
+        order = ", ".join(table.key)
+        found = warehouse.read(f"SELECT * FROM {table.full_name} ORDER BY {order}")
+        assert found.equals(expected.sort(table.key).cast(table.polars_schema))
+
+
 def test_hours_of_the_day_follow_the_clock_on_the_wall(home) -> None:
     warehouse, _, _ = home
-    days = household_days(
-        warehouse.read(household_days_sql(first=FIRST, end=FIRST + timedelta(days=DAYS))), severities.EPISODES_NONE
-    )
+    days = read_days(warehouse, first=FIRST, end=FIRST + timedelta(days=DAYS))
     home_0 = days.filter(pl.col("meter_id") == "home-0")
     hours = {day: np.array(row) for day, row in zip(home_0["local_date"], home_0["hours_kwh"].to_numpy(), strict=True)}
     spring = hours[date(2013, 3, 31)]

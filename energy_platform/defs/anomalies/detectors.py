@@ -19,12 +19,12 @@ from energy_platform.adapters.operations import Operations, feedback
 from energy_platform.adapters.registry import Registry
 from energy_platform.adapters.registry_records import RunRecord
 from energy_platform.adapters.warehouse import Warehouse
+from energy_platform.defs.anomalies.days import read_days
 from energy_platform.defs.metadata import markdown_table, row_count, table_spec
 from energy_platform.defs.partitions import weekly_cutoffs
 from energy_platform.domain.anomalies.detectors import DAY_DETECTORS
 from energy_platform.domain.anomalies.episodes import known_anomalous
 from energy_platform.domain.anomalies.records import ALL
-from energy_platform.domain.anomalies.rows import household_days, household_days_sql
 from energy_platform.domain.anomalies.severity import NAME
 from energy_platform.domain.anomalies.training import HISTORY_DAYS, MOST_METERS, Trained, train_detectors
 from energy_platform.domain.columns import FEATURES_METER_DAYS, FORECASTS, METER_DAYS, SOURCE_CLOCKS
@@ -101,7 +101,8 @@ def train_at(
         The rows of both tables and what was done, in words; no records where nothing could be measured.
     """
     now = datetime.now(UTC).replace(tzinfo=None)
-    days = read_days(warehouse, settings, first=cutoff - timedelta(days=HISTORY_DAYS), end=cutoff)
+    first = cutoff - timedelta(days=HISTORY_DAYS)
+    days = read_days(warehouse, first=first, end=cutoff, known=known_days(warehouse, settings))
     where, params = "cutoff_date = ?", [cutoff]
     try:
         trained = train_detectors(
@@ -123,11 +124,10 @@ def train_at(
 RECORDS_EMPTY = pl.DataFrame(schema=RECORDS.polars_schema)
 
 
-def read_days(warehouse: Warehouse, settings: Settings, *, first: date, end: date) -> pl.DataFrame:
-    """``HOUSEHOLD_DAYS`` of all meters, without what is known to be anomalous in what they teach."""
-    rows = warehouse.read(household_days_sql(first=first, end=end))
+def known_days(warehouse: Warehouse, settings: Settings) -> pl.DataFrame:
+    """Days that no detector may learn from: meter_id, channel, local_date."""
     episodes = warehouse.read(f"SELECT * FROM {EPISODES.full_name}")
-    return household_days(rows, known_anomalous(episodes, read_verdicts(settings)))
+    return known_anomalous(episodes, read_verdicts(settings))
 
 
 def read_verdicts(settings: Settings) -> pl.DataFrame:

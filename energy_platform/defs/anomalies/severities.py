@@ -4,7 +4,7 @@ Belongs here: reading, calling, writing. How days are judged: domain/anomalies/s
 
 Each day is judged by the newest detectors whose cutoff is not after it. Of every source the newest ``AGAIN_DAYS``
 days are judged again in each run, so that a late or corrected reading counts; days before them, up to
-``JUDGED_DAYS``, once. Older rows stay as they were judged.
+``JUDGED_DAYS``, once. Older rows stay as they were judged, and only what changes is written.
 """
 
 import pickle
@@ -17,11 +17,11 @@ import polars as pl
 from energy_platform.adapters.detector_registry import DetectorRegistry
 from energy_platform.adapters.registry import Registry
 from energy_platform.adapters.warehouse import Warehouse
+from energy_platform.defs.anomalies.days import read_days
 from energy_platform.defs.anomalies.detectors import REGISTERED_MODEL
 from energy_platform.defs.metadata import markdown_table, row_count, table_spec
-from energy_platform.domain.anomalies.episodes import severity_rows, with_episodes
+from energy_platform.domain.anomalies.episodes import SAME_EPISODE_DAYS, severity_rows, with_episodes
 from energy_platform.domain.anomalies.records import ALL
-from energy_platform.domain.anomalies.rows import household_days, household_days_sql
 from energy_platform.domain.anomalies.severity import NAME, Severity
 from energy_platform.domain.columns import FORECASTS, METER_DAYS, SOURCE_CLOCKS
 from energy_platform.domain.columns.anomalies import ANOMALY_TABLES, DETECTORS, EPISODES, RECORDS, SEVERITIES
@@ -66,17 +66,14 @@ def anomalies_severities(
     clocks = warehouse.read(f"SELECT source, newest_complete_day FROM {SOURCE_CLOCKS.full_name} ORDER BY source")
     paging = may_page(warehouse)
     before = warehouse.read(f"SELECT DISTINCT source, cutoff_date FROM {SEVERITIES.full_name}")
-    judged: list[pl.DataFrame] = []
-    redone: list[str] = []
-    for newest, sources in clocks.group_by("newest_complete_day", maintain_order=True):
-        end = newest[0] + timedelta(days=1)
-        names = ", ".join(f"'{name}'" for name in sources["source"])
-        done = before.filter(pl.col("source").is_in(sources["source"].implode()))["cutoff_date"].to_list()
-        for cutoff, version, first, last in spans(versions, end=end, judged=done):
-            rows = warehouse.read(
-                f"SELECT * FROM ({household_days_sql(first=first - timedelta(days=CONTEXT_DAYS), end=last)}) WHERE source IN ({names})"
-            )
-            days = household_days(rows, EPISODES_NONE)
+    made = [pl.DataFrame(schema=SEVERITIES.polars_schema)]
+    redone, reached = ["false"], ["false"]
+    for newest, whose in clocks.group_by("newest_complete_day", maintain_order=True):
+        sources = whose["source"].to_list()
+        names = ", ".join(f"'{name}'" for name in sources)
+        done = before.filter(pl.col("source").is_in(sources))["cutoff_date"].to_list()
+        for cutoff, version, first, last in spans(versions, end=newest[0] + timedelta(days=1), judged=done):
+            days = read_days(warehouse, first=first - timedelta(days=CONTEXT_DAYS), end=last, sources=sources)
             severity: Severity = pickle.loads(doors.load(REGISTERED_MODEL, version))  # noqa: S301  # its SHA-256 was compared
             told = severity_rows(
                 days,
@@ -87,34 +84,40 @@ def anomalies_severities(
                 may_page=paging.get(cutoff, False),
                 now_utc=now,
             )
-            judged.append(told)
-            redone.append(f"(source IN ({names}) AND local_date >= DATE '{first}' AND local_date < DATE '{last}')")
-    made = pl.concat(judged) if judged else pl.DataFrame(schema=SEVERITIES.polars_schema)
-    old = warehouse.read(f"SELECT * FROM {SEVERITIES.full_name} WHERE NOT ({' OR '.join(redone) or 'false'})")
-    severities, episodes = with_episodes(pl.concat([old.cast(SEVERITIES.polars_schema), made]))
-    warehouse.replace(SEVERITIES, severities, where="true")
-    warehouse.replace(EPISODES, episodes, where="true")
-    shown = episodes.sort("last_date", "severity", descending=True)
+            made.append(told)
+            redone.append(f"source IN ({names}) AND local_date >= DATE '{first}' AND local_date < DATE '{last}'")
+            reached.append(f"source IN ({names}) AND last_date >= DATE '{first}' - {SAME_EPISODE_DAYS}")
+    judged = pl.concat(made)
+    put(warehouse, judged, redone=" OR ".join(redone), reached=" OR ".join(reached))
+    rows, alarms = warehouse.read(f"SELECT count(*), count(*) FILTER (is_anomalous) FROM {SEVERITIES.full_name}").row(0)
+    episodes = warehouse.read(f"SELECT * FROM {EPISODES.full_name} ORDER BY last_date DESC, severity DESC")
     yield dg.MaterializeResult(
-        asset_key=KEY,
-        metadata={
-            **row_count(severities.height),
-            "anomalous_days": int(severities["is_anomalous"].sum()),
-            "judged_now": made.height,
-        },
+        asset_key=KEY, metadata={**row_count(rows), "anomalous_days": alarms, "judged_now": judged.height}
     )
     yield dg.MaterializeResult(
         asset_key=EPISODES_KEY,
         metadata={
             **row_count(episodes.height),
             "newest": markdown_table(
-                shown, columns=["meter_id", "cause", "first_date", "last_date", "severity", "reason"]
+                episodes, columns=["meter_id", "cause", "first_date", "last_date", "severity", "reason"]
             ),
         },
     )
 
 
-EPISODES_NONE = pl.DataFrame(schema={"meter_id": pl.String, "channel": pl.String, "local_date": pl.Date})
+def put(warehouse: Warehouse, judged: pl.DataFrame, *, redone: str, reached: str) -> None:
+    """Write days that were judged; what happened long before them stays as it is.
+
+    Args:
+        warehouse: where to.
+        judged: rows of ``anomalies.severities`` without episodes.
+        redone: in SQL, which severities they replace.
+        reached: in SQL, which episodes they may end, prolong or join: those that are near enough.
+    """
+    of_episode = f"episode_id IN (SELECT episode_id FROM {EPISODES.full_name} WHERE {reached})"
+    old = warehouse.read(f"SELECT * FROM {SEVERITIES.full_name} WHERE {of_episode} AND NOT ({redone})")
+    severities, episodes = with_episodes(pl.concat([old.cast(SEVERITIES.polars_schema), judged]))
+    warehouse.replace_all([(SEVERITIES, severities, f"{redone} OR {of_episode}"), (EPISODES, episodes, reached)])
 
 
 def spans(versions: pl.DataFrame, *, end: date, judged: Collection[date] = ()) -> list[tuple[date, str, date, date]]:

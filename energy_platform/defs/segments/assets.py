@@ -76,8 +76,8 @@ def segments(warehouse: dg.ResourceParam[Warehouse]) -> Iterator[dg.MaterializeR
     tables["comparisons"] = comparisons.comparisons(months, refits.newest(tables["members"]))
     empty = pl.DataFrame(schema=SEGMENT_EXPECTED_HOURS.polars_schema)
     tables["expected_hours"] = pl.concat([empty, *(rows.select(empty.columns).cast(empty.schema) for rows in young)])
+    warehouse.replace_all((table, tables[table.name], "true") for table in SEGMENT_TABLES)
     for table in SEGMENT_TABLES:
-        warehouse.replace(table, tables[table.name], where="true")
         yield _told(table, tables)
 
 

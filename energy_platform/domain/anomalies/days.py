@@ -13,8 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from energy_platform.domain.anomalies.protocol import DAY_KEY, DAY_SCORES, HOURS, HOUSEHOLD_DAYS, require, teachable
-from energy_platform.domain.errors import DetectorInput
+from energy_platform.domain.anomalies.protocol import DAY_KEY, DAY_SCORES, HOURS
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -89,6 +88,10 @@ class DayMatrix:
             hours = np.array(rows["hours_kwh"].to_list(), dtype=np.float32).reshape(rows.height, HOURS)
         return cls(hours, rows["is_day_off"].to_numpy(), meters.numbers(rows))
 
+    def at(self, places: Numbers) -> DayMatrix:
+        """Some of the rows."""
+        return DayMatrix(self.hours_kwh[places], self.day_off[places], self.meter_no[places])
+
     def chunks(self) -> Iterator[tuple[slice, DayMatrix]]:
         """Pieces of at most ``CHUNK`` rows with their places, so that working arrays stay small."""
         for begin in range(0, len(self.meter_no), CHUNK):
@@ -101,23 +104,6 @@ class DayMatrix:
         for place, piece in self.chunks():
             found[place] = function(piece)
         return found
-
-
-def day_history(history: pl.DataFrame, detector: str) -> pl.DataFrame:
-    """The rows of a history of days that may teach.
-
-    Raises:
-        DetectorInput: a column is missing, or no meter has ``LEAST_DAYS`` days to learn from.
-    """
-    require(history, HOUSEHOLD_DAYS.names(), detector)
-    rows = teachable(history)
-    counted = rows.with_columns(days=pl.len().over("meter_id", "channel")).filter(pl.col("days") >= LEAST_DAYS)
-    if counted.is_empty():
-        raise DetectorInput(
-            f"{detector} learns from {LEAST_DAYS} complete, measured days of a meter that are not known to be anomalous; "
-            f"of {history.height} days none of the meters has so many."
-        )
-    return counted.drop("days")
 
 
 def median_by_meter(values: Floats, meter_no: Numbers, meters: int) -> Floats:

@@ -14,7 +14,7 @@ import polars as pl
 
 from energy_platform.domain.anomalies.detectors.level_shift import NAME as LEVEL_SHIFT
 from energy_platform.domain.anomalies.detectors.similar_days import FittedSimilarDays
-from energy_platform.domain.anomalies.severity import METER_FAULTS, Judged, Severity
+from energy_platform.domain.anomalies.severity import METER_FAULTS, Judged, Severity, recent
 from energy_platform.domain.columns.anomalies import EPISODES, SEVERITIES
 
 # What looks worse than 19 of 20 good days is kept; most of it is no alarm.
@@ -47,10 +47,11 @@ def severity_rows(
         may_page: whether the severity's own record allows it.
         now_utc: when this is worked out.
     """
-    judged = severity.score(rows)
-    told = (rows["local_date"] >= since).to_numpy()
+    judged = severity.score(rows, since)
+    days = rows.filter(recent(rows, since))
+    told = (days["local_date"] >= since).to_numpy()
     places = np.flatnonzero(told & (judged.is_anomalous | (judged.false_alarm_share <= KEPT_SHARE)))
-    chosen = rows[places]
+    chosen = days[places]
     evidence = severity.detectors.get("similar_days")
     similar = evidence.evidence(chosen) if isinstance(evidence, FittedSimilarDays) else [[] for _ in places]
     parts = severity.combination.parts(judged.matrix[places])

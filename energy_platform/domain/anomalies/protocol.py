@@ -28,11 +28,14 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
 
 from energy_platform.domain.errors import DetectorInput
+
+if TYPE_CHECKING:
+    from energy_platform.domain.anomalies.history import DayHistory
 
 HOURS = 24
 _Type = pl.DataType | type[pl.DataType]
@@ -112,11 +115,12 @@ class Detector(Protocol):
         """What one row is."""
         ...
 
-    def fit(self, history: pl.DataFrame) -> FittedDetector:
+    def fit(self, history: pl.DataFrame | DayHistory) -> FittedDetector:
         """Learn what is usual; equal history gives equal scores.
 
         Args:
-            history: ``HOUSEHOLD_DAYS`` or ``READINGS``; rows that may not teach are left out (``teachable``).
+            history: ``HOUSEHOLD_DAYS`` or ``READINGS``; rows that may not teach are left out (``teachable``). Several
+                detectors that are fitted on the same days share a ``DayHistory`` of them.
 
         Raises:
             DetectorInput: a column is missing, or too few rows are left to learn from.

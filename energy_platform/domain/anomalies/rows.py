@@ -1,4 +1,4 @@
-"""``HOUSEHOLD_DAYS`` out of the warehouse, as one SQL statement.
+"""``HOUSEHOLD_DAYS`` out of the warehouse: SQL for the days and for their readings, which become hours here.
 
 Belongs here: which rows, and how readings become hours. Does not belong here: what detectors make of them.
 """
@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from datetime import date
 
+import numpy as np
 import polars as pl
 
+from energy_platform.domain.anomalies.days import Singles
 from energy_platform.domain.anomalies.protocol import HOURS, HOUSEHOLD_DAYS
 from energy_platform.domain.calendar import calendar_of
 from energy_platform.domain.known_at import FIRST_WEATHER_SQL
@@ -24,23 +26,20 @@ def household_days_sql(
     *,
     first: date,
     end: date,
-    readings: str = "intermediate.int_readings_in_use",
     days: str = "marts.meter_days",
     meters: str = "lake.meters",
     clocks: str = "features.source_clocks",
     forecasts: str = "forecasts.meter_days",
     weather: str = f"({FIRST_WEATHER_SQL})",
 ) -> str:
-    """Every local day from ``first`` up to ``end`` of each meter, also those without readings, and ``META``.
+    """Every local day from ``first`` up to ``end`` of each meter, also those without readings, and ``META``; no hours.
 
     A meter's days begin with its first reading ever and go on to the newest complete day of its source, so a meter that
-    fell silent has days without readings. An hour is known when its readings cover it; the hour that the clock change
-    repeats is the mean of the two.
+    fell silent has days without readings.
 
     Args:
         first: first day.
         end: the day after the last.
-        readings: relation with meter_no, local_date, interval_start_utc, interval_minutes, utc_offset_minutes, energy_kwh.
         days: relation with the columns of ``marts.meter_days``.
         meters: relation with the columns of ``lake.meters``.
         clocks: relation with source, newest_complete_day.
@@ -49,16 +48,14 @@ def household_days_sql(
     """
     return f"""
 WITH {_every_day_sql(first, end, days, meters, clocks)},
-{_hours_sql(first, end, readings)},
 {_temperatures_sql(first, end, meters, weather)}
-SELECT e.meter_id, e.channel, e.local_date, e.source, e.commodity, e.country, d.file_id,
+SELECT e.meter_no, e.meter_id, e.channel, e.local_date, e.source, e.commodity, e.country, d.file_id,
     CAST(coalesce(d.readings, 0) AS INTEGER) AS readings,
     CAST(coalesce(d.expected_readings, 1440 // e.interval_minutes) AS INTEGER) AS expected_readings,
     CAST(coalesce(d.estimated_share, 0) AS FLOAT) AS estimated_share, CAST(d.energy_kwh AS FLOAT) AS energy_kwh,
-    h.hours_kwh, CAST(t.temperature_c AS FLOAT) AS temperature_c, CAST(f.p50_kwh AS FLOAT) AS forecast_kwh
+    CAST(t.temperature_c AS FLOAT) AS temperature_c, CAST(f.p50_kwh AS FLOAT) AS forecast_kwh
 FROM every_day AS e
 LEFT JOIN {days} AS d ON d.meter_id = e.meter_id AND d.channel = e.channel AND d.local_date = e.local_date
-LEFT JOIN day_hours AS h ON h.meter_no = e.meter_no AND h.local_date = e.local_date
 LEFT JOIN temperatures AS t
     ON t.station_id = e.station_id AND t.time_zone = e.time_zone AND t.local_date = e.local_date
 LEFT JOIN {forecasts} AS f
@@ -66,6 +63,48 @@ LEFT JOIN {forecasts} AS f
     AND f.is_issued AND f.lead_days = 1
 ORDER BY e.meter_id, e.channel, e.local_date
 """.strip()
+
+
+def hour_readings_sql(*, first: date, end: date, readings: str = "intermediate.int_readings_in_use") -> str:
+    """Readings from ``first`` up to ``end`` of the meters between two numbers (bound), by their hour since ``first``.
+
+    Whole numbers rather than intervals and dates: a third of the cost, and of one that sums up hours by hash a sixth.
+
+    Args:
+        first: first local day.
+        end: the day after the last.
+        readings: relation with meter_no, interval_start_utc, interval_minutes, utc_offset_minutes, energy_kwh.
+    """
+    begin = (first - date(1970, 1, 1)).days * 1440
+    minute = f"epoch_us(interval_start_utc) // 60000000 + utc_offset_minutes - {begin}"
+    return f"""
+SELECT meter_no, CAST(({minute}) // 60 AS INTEGER) AS hour_no, interval_minutes, energy_kwh
+FROM {readings}
+WHERE meter_no BETWEEN ? AND ? AND interval_start_utc BETWEEN DATE '{first}' - 1 AND DATE '{end}' + 1
+    AND {minute} BETWEEN 0 AND {(end - first).days * 1440 - 1}
+""".strip()
+
+
+def hours_of(readings: pl.DataFrame, *, first_meter: int, meters: int, days: int) -> Singles:
+    """Energy of each hour on the wall, kWh, shape (meters, days, 24); NaN where readings do not cover one.
+
+    The hour that the clock change repeats is the mean of the two.
+
+    Args:
+        readings: as ``hour_readings_sql`` gives them.
+        first_meter: number of the first meter.
+        meters: how many numbers.
+        days: how many days.
+    """
+    shape = (meters, days, HOURS)
+    cells = (readings["meter_no"].to_numpy().astype(np.int64) - first_meter) * (days * HOURS)
+    cells += readings["hour_no"].to_numpy()
+    sums, minutes = (
+        np.bincount(cells, weights=readings[name].to_numpy(), minlength=meters * days * HOURS)
+        for name in ("energy_kwh", "interval_minutes")
+    )
+    found: Singles = np.where(minutes >= 60, sums * 60 / np.maximum(minutes, 60), np.nan).astype(np.float32)
+    return found.reshape(shape)
 
 
 def _every_day_sql(first: date, end: date, days: str, meters: str, clocks: str) -> str:
@@ -85,26 +124,6 @@ every_day AS (
 )"""
 
 
-def _hours_sql(first: date, end: date, readings: str) -> str:
-    """CTE ``day_hours``: 24 hours of each meter's local day, null where readings do not cover one."""
-    hours = ", ".join(f"CAST(max(kwh) FILTER (hour = {hour}) AS FLOAT)" for hour in range(HOURS))
-    span = f"DATE '{first}' AND DATE '{end}' - 1"
-    return f"""hour_sums AS (
-    SELECT r.meter_no, r.local_date,
-        hour(r.interval_start_utc + to_minutes(r.utc_offset_minutes)) AS hour,
-        sum(r.energy_kwh) * 60 / greatest(sum(r.interval_minutes), 60) AS kwh, sum(r.interval_minutes) AS minutes
-    FROM {readings} AS r
-    SEMI JOIN spans AS s ON s.meter_no = r.meter_no
-    WHERE r.local_date BETWEEN {span}
-    GROUP BY ALL
-),
-day_hours AS (
-    SELECT meter_no, local_date, [{hours}] AS hours_kwh
-    FROM (SELECT * FROM hour_sums WHERE minutes >= 60)
-    GROUP BY ALL
-)"""
-
-
 def _temperatures_sql(first: date, end: date, meters: str, weather: str) -> str:
     """CTE ``temperatures``: mean of each local day by station and zone."""
     return f"""temperatures AS (
@@ -117,14 +136,14 @@ def _temperatures_sql(first: date, end: date, meters: str, weather: str) -> str:
 )"""
 
 
-def household_days(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+def household_days(rows: pl.DataFrame, hours_kwh: Singles, known: pl.DataFrame) -> pl.DataFrame:
     """``HOUSEHOLD_DAYS`` and ``META`` of what ``household_days_sql`` gave.
 
     Args:
         rows: its rows.
+        hours_kwh: their hours, shape (rows, 24).
         known: meter_id, channel, local_date of days that are known to be anomalous.
     """
-    nothing = pl.lit([float("nan")] * HOURS, dtype=pl.List(pl.Float32))
     calendar = calendar_of(rows.select("country", "local_date")).select(
         "country", "local_date", is_day_off=(pl.col("is_weekend") + pl.col("is_holiday")) > 0
     )
@@ -136,10 +155,7 @@ def household_days(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
         .join(marked, on=["meter_id", "channel", "local_date"], how="left", maintain_order="left")
         .with_columns(
             pl.col("is_known_anomalous").fill_null(value=False),
-            hours_kwh=pl.col("hours_kwh")
-            .list.eval(pl.element().fill_null(float("nan")))
-            .fill_null(nothing)
-            .cast(pl.Array(pl.Float32, HOURS)),
+            pl.Series("hours_kwh", hours_kwh, dtype=pl.Array(pl.Float32, HOURS)),
         )
     )
     return made.select(*(pl.col(name).cast(dtype) for name, dtype in HOUSEHOLD_DAYS.items()), *META)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -152,18 +153,36 @@ class Severity:
     limit: float
     note: str
 
-    def score(self, rows: pl.DataFrame) -> Judged:
-        """Judge rows of ``HOUSEHOLD_DAYS``; with the days before them, what lasts is seen better."""
-        return self.judge(scores_of(self.detectors, rows))
+    def score(self, rows: pl.DataFrame, since: date | None = None) -> Judged:
+        """Judge rows of ``HOUSEHOLD_DAYS``; with the days before them, what lasts is seen better.
 
-    def judge(self, scores: Mapping[str, pl.DataFrame]) -> Judged:
-        """Judge what the detectors said of some rows."""
+        Args:
+            rows: to judge, and those before them.
+            since: the first day that matters. Of the days before it only those in the means of the last days are judged
+                (``recent``), the others serve to find the level.
+        """
+        kept = recent(rows, since)
+        shift = self.detectors.get(LEVEL_SHIFT)
+        if shift is None or kept.all():
+            return self.judge(scores_of(self.detectors, rows.filter(kept)))
+        shifts = shift.score(rows)
+        others = {name: detector for name, detector in self.detectors.items() if name != LEVEL_SHIFT}
+        scores = scores_of(others, rows.filter(kept)) | {LEVEL_SHIFT: shifts.filter(kept)}
+        return self.judge(scores, settled(shifts)[kept.to_numpy()])
+
+    def judge(self, scores: Mapping[str, pl.DataFrame], is_settled: Flags | None = None) -> Judged:
+        """Judge what the detectors said of some rows.
+
+        Args:
+            scores: by detector.
+            is_settled: where a level that was told before is the usual one; None finds it in these rows.
+        """
         signals = signals_of(scores, self.calibrations)
         matrix = inputs(signals, self.combination.names, next(iter(scores.values())))
         if LEVEL_SHIFT in scores:
             # After a shift was told, days at the new level are good days; faults of the meter still are faults.
             use = np.array([name not in METER_FAULTS for name in self.combination.names] * (1 + len(RECENT_DAYS)))
-            matrix[np.ix_(settled(scores[LEVEL_SHIFT]), use)] = 0
+            matrix[np.ix_(settled(scores[LEVEL_SHIFT]) if is_settled is None else is_settled, use)] = 0
         combined = self.combination.of_matrix(matrix)
         return Judged(scores, signals, matrix, combined, self.combined.share(combined), combined > self.limit)
 
@@ -187,6 +206,13 @@ class Judged:
     combined: Floats
     false_alarm_share: Floats
     is_anomalous: Flags
+
+
+def recent(rows: pl.DataFrame, since: date | None) -> pl.Series:
+    """Which rows the means of the last days need, to judge the days from ``since`` on; all without one."""
+    if since is None:
+        return pl.Series(np.ones(rows.height, dtype=np.bool_))
+    return rows["local_date"] > since - timedelta(days=max(RECENT_DAYS))
 
 
 def scores_of(detectors: Mapping[str, FittedDetector], rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
@@ -231,7 +257,8 @@ def inputs(signals: Mapping[str, Floats], names: Sequence[str], keys: pl.DataFra
         since = np.maximum(here - days, first)
         parts.append((sums[here] - sums[since]) / days)
     found = np.empty((len(rows), len(names) * len(parts)))
-    found[rows] = np.concatenate(parts, axis=1)
+    # A mean must not depend, by its last digit and at a tree's split, on how many days stand before it.
+    found[rows] = np.round(np.concatenate(parts, axis=1), 9)
     return found
 
 

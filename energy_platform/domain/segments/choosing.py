@@ -89,11 +89,7 @@ def choose(profiles: HomeProfiles, *, seed: int) -> Choice:
         return _one_group(len(homes), reason)
     if len(homes) > EVIDENCE_HOMES:
         homes = np.sort(np.random.default_rng(seed).choice(homes, EVIDENCE_HOMES, replace=False))
-    import sklearn.cluster  # noqa: F401  # before the limit, which holds only for libraries that are loaded
-    from threadpoolctl import threadpool_limits
-
-    # A thousand fits of a few hundred points: threads would cost ten times what they save.
-    with threadpool_limits(limits=1):
+    with clustering.one_thread():
         return _weigh(profiles.only(homes), cells, seed=seed)
 
 

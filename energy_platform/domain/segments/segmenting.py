@@ -81,7 +81,8 @@ def segment_homes(profiles: HomeProfiles, *, seed: int, choice: choosing.Choice 
         members = _members(profiles, [ALL] * len(profiles), np.full(len(profiles), np.nan), shares, known)
         return Segments(members, _shapes(shares, days_kwh, labels, [ALL]), decided.evidence, decided.reason)
     cells = clustering.known_cells(shares)
-    fitted = clustering.fit(shares, groups=decided.groups, seed=seed, cells=cells)
+    with clustering.one_thread():
+        fitted = clustering.fit(shares, groups=decided.groups, seed=seed, cells=cells)
     labels, distance = fitted.assign(shares)
     found = naming.names(mean_days(clustering.group_shapes(shares, labels, groups=decided.groups)))
     named = [UNKNOWN if label == clustering.NONE else found[label] for label in labels.tolist()]

@@ -19,11 +19,11 @@ from energy_platform.domain.anomalies.days import (
     Floats,
     Meters,
     at,
-    day_history,
     day_scores,
     median_by_meter,
     spread_by_meter,
 )
+from energy_platform.domain.anomalies.history import DayHistory
 from energy_platform.domain.anomalies.protocol import Grain
 from energy_platform.domain.errors import DetectorInput
 
@@ -80,13 +80,13 @@ class ConformalResidual:
     grain: Grain = Grain.HOUSEHOLD_DAY
     false_alarms: float = FALSE_ALARMS
 
-    def fit(self, history: pl.DataFrame) -> FittedConformalResidual:
+    def fit(self, history: pl.DataFrame | DayHistory) -> FittedConformalResidual:
         """Learn the limit from days that have a forecast.
 
         Raises:
             DetectorInput: too few days have one for so small a false-alarm rate.
         """
-        rows = day_history(history, self.name).filter(pl.col("forecast_kwh").is_not_null())
+        rows = DayHistory.of(history, self.name).rows.filter(pl.col("forecast_kwh").is_not_null())
         rows = rows.filter(pl.len().over("meter_id", "channel") >= LEAST_DAYS)
         least = ceil(1 / self.false_alarms) - 1
         if rows.height < least:

@@ -16,6 +16,7 @@ from energy_platform.domain.anomalies.days import (
     median_by_meter,
     quantile_by_meter,
 )
+from energy_platform.domain.anomalies.history import DayHistory
 from energy_platform.domain.anomalies.protocol import HOUSEHOLD_DAYS, Grain, require
 from energy_platform.domain.errors import DetectorInput
 
@@ -60,10 +61,11 @@ class Gap:
     name: str = "gap"
     grain: Grain = Grain.HOUSEHOLD_DAY
 
-    def fit(self, history: pl.DataFrame) -> FittedGap:
+    def fit(self, history: pl.DataFrame | DayHistory) -> FittedGap:
         """Learn what is usually missing of every meter with enough days."""
-        require(history, HOUSEHOLD_DAYS.names(), self.name)
-        rows = history.filter(
+        frame = DayHistory.frame_of(history)
+        require(frame, HOUSEHOLD_DAYS.names(), self.name)
+        rows = frame.filter(
             ~pl.col("is_known_anomalous").fill_null(value=False), pl.len().over("meter_id", "channel") >= LEAST_DAYS
         )
         if rows.is_empty():

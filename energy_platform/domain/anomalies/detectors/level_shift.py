@@ -20,11 +20,11 @@ from energy_platform.domain.anomalies.days import (
     Meters,
     Numbers,
     at,
-    day_history,
     day_scores,
     median_by_meter,
     spread_by_meter,
 )
+from energy_platform.domain.anomalies.history import DayHistory
 from energy_platform.domain.anomalies.protocol import HOURS, Grain
 
 NAME = "level_shift"
@@ -84,18 +84,17 @@ class LevelShift:
     name: str = NAME
     grain: Grain = Grain.HOUSEHOLD_DAY
 
-    def fit(self, history: pl.DataFrame) -> FittedLevelShift:
+    def fit(self, history: pl.DataFrame | DayHistory) -> FittedLevelShift:
         """Learn the level and its spread of every meter with enough days."""
-        rows = day_history(history, self.name)
-        meters = Meters.of(rows)
-        days = DayMatrix.of(rows, meters)
+        known = DayHistory.of(history, self.name)
+        meters, days = known.meters, known.days
         level = days_level(days)
         kind = 2 * days.meter_no + days.day_off
         usual = median_by_meter(level, kind, 2 * meters.count)
         other = usual.reshape(-1, 2)[:, ::-1].ravel()
         usual = np.where(np.isnan(usual), other, usual)
         sd = spread_by_meter(level - usual[kind], days.meter_no, np.zeros(meters.count), _SMALLEST_SD)
-        return FittedLevelShift(meters, usual, sd, f"{rows.height} days of {meters.count} meters and channels")
+        return FittedLevelShift(meters, usual, sd, known.note())
 
 
 def days_level(days: DayMatrix) -> Floats:

@@ -20,12 +20,12 @@ from energy_platform.domain.anomalies.days import (
     Meters,
     Singles,
     at,
-    day_history,
     day_scores,
     median_by_meter,
     quantile_by_meter,
     spread_by_meter,
 )
+from energy_platform.domain.anomalies.history import DayHistory
 from energy_platform.domain.anomalies.protocol import Grain
 
 Measure = Callable[[Singles, Floats], Floats]
@@ -86,18 +86,16 @@ class Limit:
     deviations: float = 0.0
     grain: Grain = Grain.HOUSEHOLD_DAY
 
-    def fit(self, history: pl.DataFrame) -> FittedLimit:
+    def fit(self, history: pl.DataFrame | DayHistory) -> FittedLimit:
         """Learn what the number usually is for every meter with enough days."""
-        rows = day_history(history, self.name)
-        meters = Meters.of(rows)
-        days = DayMatrix.of(rows, meters)
-        scale = scales(days, meters.count)
+        known = DayHistory.of(history, self.name)
+        meters, days, scale = known.meters, known.days, known.scale_kwh
         value = measured(self.measure, days, scale)
         usual = median_by_meter(value, days.meter_no, meters.count)
         sd = spread_by_meter(value, days.meter_no, usual, self.smallest_sd)
         reached = quantile_by_meter(value, days.meter_no, meters.count, self.share)
         limit = np.fmax(np.fmax(reached + self.beyond, usual + self.deviations * sd), self.least)
-        note = f"limits of {meters.count} meters and channels, {rows.height} days"
+        note = f"limits of {known.note()}"
         return FittedLimit(self, meters, scale, usual, sd, limit, note)
 
 
@@ -109,12 +107,6 @@ def measured(measure: Measure, days: DayMatrix, scale_kwh: Floats) -> Floats:
         return np.where((piece.meter_no < 0) | np.isnan(piece.hours_kwh).all(axis=1), np.nan, value)
 
     return days.map(of)
-
-
-def scales(days: DayMatrix, meters: int) -> Floats:
-    """The usual mean hour of each meter in kWh; a hundredth of a kWh at least."""
-    means = np.nan_to_num(days.hours_kwh).mean(axis=1).astype(np.float64)
-    return np.fmax(median_by_meter(means, days.meter_no, meters), 0.01)
 
 
 def longest_run(flags: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> Floats:

@@ -17,10 +17,10 @@ from energy_platform.domain.anomalies.days import (
     Meters,
     at,
     clock,
-    day_history,
     day_scores,
     sentences,
 )
+from energy_platform.domain.anomalies.history import DayHistory
 from energy_platform.domain.anomalies.protocol import READING_KEY, READING_SCORES, READINGS, Grain, require, teachable
 from energy_platform.domain.errors import DetectorInput
 
@@ -97,31 +97,38 @@ class MeanSigma:
     grain: Grain
     name: str = "mean_plus_sigma"
 
-    def fit(self, history: pl.DataFrame) -> FittedMeanSigma:
+    def fit(self, history: pl.DataFrame | DayHistory) -> FittedMeanSigma:
         """Learn every channel's mean and standard deviation."""
-        if self.grain is Grain.READING:
-            require(history, READINGS.names(), self.name)
-            rows = teachable(history)
-            if rows.height < 2:
-                raise DetectorInput(f"{self.name} learns from 2 readings at least; there are {rows.height}.")
-            meters = Meters.of(rows)
-            number, value = meters.numbers(rows), rows["value"].to_numpy()
-        else:
-            rows = day_history(history, self.name)
-            meters = Meters.of(rows)
-            days = DayMatrix.of(rows, meters)
-            number, value = np.repeat(days.meter_no, days.hours_kwh.shape[1]), days.hours_kwh.ravel()
+        if self.grain is Grain.HOUSEHOLD_DAY:
+            return self._fit_days(DayHistory.of(history, self.name))
+        frame = DayHistory.frame_of(history)
+        require(frame, READINGS.names(), self.name)
+        rows = teachable(frame)
+        if rows.height < 2:
+            raise DetectorInput(f"{self.name} learns from 2 readings at least; there are {rows.height}.")
+        meters = Meters.of(rows)
         made = (
-            pl.DataFrame({"number": number, "value": value.astype(np.float64)})
-            .with_columns(pl.col("value").fill_nan(None))
+            pl.DataFrame({"number": meters.numbers(rows), "value": rows["value"].cast(pl.Float64).fill_nan(None)})
             .group_by("number")
             .agg(mean=pl.col("value").mean(), sd=pl.col("value").std(ddof=0))
             .sort("number")
         )
-        sd = np.maximum(made["sd"].to_numpy(), _SMALLEST_SD)
-        sigmas = SIGMAS if self.grain is Grain.READING else DAY_SIGMAS
-        note = f"mean plus {sigmas:g} standard deviations, {rows.height} rows of {meters.count} meters and channels"
-        return FittedMeanSigma(self.grain, meters, made["mean"].to_numpy(), sd, sigmas, note)
+        return self._fitted(meters, made["mean"].to_numpy(), made["sd"].to_numpy(), SIGMAS, rows.height)
+
+    def _fit_days(self, known: DayHistory) -> FittedMeanSigma:
+        number, meters = known.days.meter_no, known.meters.count
+
+        def summed(values: Floats) -> Floats:
+            return np.bincount(number, weights=values, minlength=meters)
+
+        hours = summed(known.days.map(lambda piece: (~np.isnan(piece.hours_kwh)).sum(axis=1).astype(np.float64)))
+        mean = summed(known.days.map(lambda piece: np.nansum(piece.hours_kwh, axis=1, dtype=np.float64))) / hours
+        squares = known.days.map(lambda piece: np.nansum((piece.hours_kwh - mean[piece.meter_no, None]) ** 2, axis=1))
+        return self._fitted(known.meters, mean, np.sqrt(summed(squares) / hours), DAY_SIGMAS, known.rows.height)
+
+    def _fitted(self, meters: Meters, mean: Floats, sd: Floats, sigmas: float, rows: int) -> FittedMeanSigma:
+        note = f"mean plus {sigmas:g} standard deviations, {rows} rows of {meters.count} meters and channels"
+        return FittedMeanSigma(self.grain, meters, mean, np.maximum(sd, _SMALLEST_SD), sigmas, note)
 
 
 def _largest_hour(days: DayMatrix) -> Floats:

@@ -3,7 +3,7 @@
 All give a distance from the usual and call the farthest anomalous: beyond the share ``false_alarms`` of the
 history's held-out rows, or for k-means with five centres beyond three standard deviations of its cluster's
 distances. They work on days (shape.py) and on readings (any columns). A model that is fitted on at most
-``MOST_TRAINING_ROWS`` rows, drawn evenly from the history, scores every row.
+``shape.MOST_TRAINING_ROWS`` rows, drawn evenly from the history, scores every row.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import polars as pl
 
 from energy_platform.domain.anomalies.days import Floats, Singles, day_scores, sentences
 from energy_platform.domain.anomalies.detectors.shape import Inputs
+from energy_platform.domain.anomalies.history import DayHistory
 from energy_platform.domain.anomalies.protocol import READING_KEY, READING_SCORES, Grain
 
 SEED = 42
-MOST_TRAINING_ROWS = 100_000
 # One row in three sets the limit.
 HELD_OUT = 3
 # scikit-learn's one-class SVM at nu 0.05: 4.6 s of scoring for each 200,000 rows with 20,000 to learn from,
@@ -129,21 +129,18 @@ class Outliers:
     false_alarms: float | None = 0.01
     limit: float = 0.0
 
-    def fit(self, history: pl.DataFrame) -> FittedOutliers:
+    def fit(self, history: pl.DataFrame | DayHistory) -> FittedOutliers:
         """Learn what is usual, evenly from the whole history where it is long."""
         return self.fit_matrix(*Inputs.learn(history, self.grain, self.columns, self.name))
 
     def fit_matrix(self, inputs: Inputs, matrix: Singles) -> FittedOutliers:
         """Learn from what ``Inputs.learn`` gives; several detectors may share it."""
-        chosen = matrix
-        if len(matrix) > MOST_TRAINING_ROWS:
-            chosen = matrix[np.linspace(0, len(matrix) - 1, MOST_TRAINING_ROWS).astype(np.int64)]
         # The limit comes from rows that the model was not fitted on: to its own rows it is kinder.
-        held_out = np.arange(len(chosen)) % HELD_OUT == 0
-        learned = self.learn(chosen[~held_out])
-        distances = learned.distance(chosen[held_out])
+        held_out = np.arange(len(matrix)) % HELD_OUT == 0
+        learned = self.learn(matrix[~held_out])
+        distances = learned.distance(matrix[held_out])
         limit = self.limit if self.false_alarms is None else float(np.quantile(distances, 1 - self.false_alarms))
-        note = f"{learned.how}, fitted on {(~held_out).sum():,} of {len(matrix):,} rows"
+        note = f"{learned.how}, fitted on {(~held_out).sum():,} of {inputs.rows:,} rows"
         return FittedOutliers(self.name, inputs, learned.distance, float(np.median(distances)), limit, note, self.what)
 
 

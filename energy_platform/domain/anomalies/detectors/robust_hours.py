@@ -15,24 +15,20 @@ import numpy as np
 import polars as pl
 
 from energy_platform.domain.anomalies.days import (
-    MAD_TO_SD,
-    SMALLEST_SD_KWH,
     DayMatrix,
     Floats,
     Meters,
     Numbers,
     Singles,
     clock,
-    day_history,
     day_scores,
     quantile_by_meter,
 )
+from energy_platform.domain.anomalies.history import DayHistory
 from energy_platform.domain.anomalies.protocol import HOURS, Grain
 
 LIMIT = 3.5
 FALSE_ALARMS = 0.01
-# Few days off lie in a short history; below this many a meter's days are taken together.
-LEAST_OF_A_KIND = 5
 _WORKERS = 2
 
 
@@ -115,46 +111,13 @@ class RobustHours:
     name: str = "robust_hour_of_week"
     grain: Grain = Grain.HOUSEHOLD_DAY
 
-    def fit(self, history: pl.DataFrame) -> FittedRobustHours:
+    def fit(self, history: pl.DataFrame | DayHistory) -> FittedRobustHours:
         """Learn the medians of every meter with enough days."""
-        rows = day_history(history, self.name).sort("meter_id", "channel")
-        meters = Meters.of(rows)
-        days = DayMatrix.of(rows, meters)
-        center, spread = hour_medians(days, meters.count)
+        known = DayHistory.of(history, self.name)
+        meters, days, (center, spread) = known.meters, known.days, known.hour_medians
         steepness: Singles = (1 / spread).astype(np.float32)
         fitted = FittedRobustHours(meters, center, steepness, np.full(meters.count, LIMIT), "")
         scores = fitted.strangest(days)[0]
         usual = quantile_by_meter(scores, days.meter_no, meters.count, 1 - FALSE_ALARMS)
-        note = f"medians of {meters.count} meters and channels, {rows.height} days"
+        note = f"medians of {known.note()}"
         return FittedRobustHours(meters, center, steepness, np.fmax(usual, LIMIT), note)
-
-
-def hour_medians(days: DayMatrix, meters: int) -> tuple[Singles, Singles]:
-    """Median and deviation in kWh by meter, kind of day and hour, shape (2 × meters, 24); ``days`` sorted by meter."""
-    center = np.zeros((2 * meters, HOURS), dtype=np.float32)
-    spread = np.full((2 * meters, HOURS), SMALLEST_SD_KWH, dtype=np.float32)
-    ends = np.searchsorted(days.meter_no, np.arange(meters + 1))
-    for meter in range(meters):
-        own = slice(ends[meter], ends[meter + 1])
-        hours, day_off = days.hours_kwh[own], days.day_off[own]
-        for kind in (0, 1):
-            chosen = hours[day_off == bool(kind)]
-            chosen = chosen if len(chosen) >= LEAST_OF_A_KIND else hours
-            middle = _median(chosen)
-            center[2 * meter + kind] = middle
-            spread[2 * meter + kind] = np.maximum(_median(np.abs(chosen - middle)) * MAD_TO_SD, smallest_sd(middle))
-    return center, spread
-
-
-def smallest_sd(middle: Singles) -> Floats:
-    """No hour is known better than to a fifth of the day's mean hour, or a standby light would be an event."""
-    return np.full(middle.shape, max(SMALLEST_SD_KWH, 0.2 * float(middle.mean())))
-
-
-def _median(values: Singles) -> Singles:
-    """Median of each column; of the hours that are known where the clock change left some out."""
-    if np.isnan(values).any():
-        known = [column[~np.isnan(column)] for column in values.T]
-        return np.array([np.median(column) if len(column) else 0.0 for column in known], dtype=np.float32)
-    found: Singles = np.median(values, axis=0)
-    return found

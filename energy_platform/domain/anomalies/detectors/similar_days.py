@@ -23,9 +23,9 @@ from energy_platform.domain.anomalies.days import (
     Numbers,
     Singles,
     clock,
-    day_history,
     day_scores,
 )
+from energy_platform.domain.anomalies.history import DayHistory
 from energy_platform.domain.anomalies.protocol import Grain
 
 NEIGHBOURS = 9
@@ -56,6 +56,10 @@ class Neighbours:
     def at(self, places: Numbers | slice) -> Neighbours:
         """Some of the rows."""
         return Neighbours(self.temperature_c[places], self.day_off[places], self.day[places])
+
+    def key(self) -> bytes:
+        """Equal for equal days."""
+        return b"".join(part.tobytes() for part in (self.temperature_c, self.day_off, self.day))
 
     def apart(self, other: Neighbours) -> Singles:
         """How unlike each row is to each of ``other``, in degrees, shape (rows, others); 0 degrees where unknown."""
@@ -119,32 +123,37 @@ class FittedSimilarDays:
 
     def distances(self, days: DayMatrix, near: Neighbours) -> tuple[Floats, Floats, Numbers]:
         """Mean distance in kWh an hour, kWh of the expected day, the farthest hour; NaN for unknown meters."""
-        count = len(days.meter_no)
-        away, expected = np.full(count, np.nan), np.full(count, np.nan)
-        farthest = np.zeros(count, dtype=np.int64)
-        order = np.argsort(days.meter_no, kind="stable")
-        borders = np.searchsorted(days.meter_no[order], np.arange(self.meters.count + 1))
-        for meter in range(self.meters.count):
-            places = order[borders[meter] : borders[meter + 1]]
-            if len(places):
-                own = slice(self.ends[meter], self.ends[meter + 1])
-                usual = self._usual(near.at(places), own)
-                hours = days.hours_kwh[places]
-                unlike = np.abs(hours - usual)
-                known = ~np.isnan(unlike)
-                unlike = np.where(known, unlike, 0)
-                away[places] = np.where(
-                    known.any(axis=1), unlike.sum(axis=1) / np.maximum(known.sum(axis=1), 1), np.nan
-                )
-                expected[places] = usual.sum(axis=1)
-                farthest[places] = unlike.argmax(axis=1)
+        usual = self._usual(days, near)
+        away, expected = np.empty(len(usual)), np.empty(len(usual))
+        farthest = np.empty(len(usual), dtype=np.int64)
+        for place, piece in days.chunks():
+            unlike = np.abs(piece.hours_kwh - usual[place])
+            known = ~np.isnan(unlike)
+            unlike = np.where(known, unlike, 0)
+            away[place] = np.where(known.any(axis=1), unlike.sum(axis=1) / np.maximum(known.sum(axis=1), 1), np.nan)
+            expected[place] = usual[place].sum(axis=1)
+            farthest[place] = unlike.argmax(axis=1)
         return away, expected, farthest
 
-    def _usual(self, near: Neighbours, own: slice) -> Singles:
-        """Mean hours of the most similar days, shape (rows, 24)."""
-        chosen = _nearest(near.apart(self.days.at(own)), NEIGHBOURS)
-        found: Singles = np.nan_to_num(self.hours_kwh[own])[chosen].mean(axis=1)
-        return found
+    def _usual(self, days: DayMatrix, near: Neighbours) -> Singles:
+        """Mean hours of the most similar days, shape (rows, 24), NaN for unknown meters.
+
+        Homes of one place that know the same days have the same neighbours: they are looked for once.
+        """
+        usual = np.full(days.hours_kwh.shape, np.nan, dtype=np.float32)
+        order = np.argsort(days.meter_no, kind="stable")
+        borders = np.searchsorted(days.meter_no[order], np.arange(self.meters.count + 1))
+        hours = np.nan_to_num(self.hours_kwh)
+        found: dict[tuple[bytes, bytes], NDArray[np.int32]] = {}
+        for meter in np.flatnonzero(np.diff(borders)):
+            places = order[borders[meter] : borders[meter + 1]]
+            own = slice(self.ends[meter], self.ends[meter + 1])
+            asked, known = near.at(places), self.days.at(own)
+            key = (asked.key(), known.key())
+            if key not in found:
+                found[key] = _nearest(asked.apart(known), NEIGHBOURS)
+            usual[places] = hours[own][found[key]].mean(axis=1)
+        return usual
 
     def evidence(self, rows: pl.DataFrame, most: int = 3) -> list[list[date]]:
         """The most similar good days of each row, nearest first; none for unknown meters."""
@@ -160,10 +169,10 @@ class FittedSimilarDays:
         return found
 
 
-def _nearest(apart: Singles, count: int) -> NDArray[np.int64]:
+def _nearest(apart: Singles, count: int) -> NDArray[np.int32]:
     """Columns of the ``count`` smallest of each row, shape (rows, count)."""
     count = min(count, apart.shape[1])
-    return np.argpartition(apart, count - 1, axis=1)[:, :count].astype(np.int64)
+    return np.argpartition(apart, count - 1, axis=1)[:, :count].astype(np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +182,10 @@ class SimilarDays:
     name: str = "similar_days"
     grain: Grain = Grain.HOUSEHOLD_DAY
 
-    def fit(self, history: pl.DataFrame) -> FittedSimilarDays:
+    def fit(self, history: pl.DataFrame | DayHistory) -> FittedSimilarDays:
         """Keep the good days, and learn how far such a day is from its neighbours."""
-        rows = day_history(history, self.name).sort("meter_id", "channel", "local_date")
-        meters = Meters.of(rows)
-        days, near = DayMatrix.of(rows, meters), Neighbours.of(rows)
+        known = DayHistory.of(history, self.name)
+        meters, days, near = known.meters, known.days, Neighbours.of(known.rows)
         ends = np.searchsorted(days.meter_no, np.arange(meters.count + 1))
         bare = FittedSimilarDays(
             meters, ends, near, days.hours_kwh, np.ones(meters.count), np.full(meters.count, np.inf), ""
@@ -189,6 +197,6 @@ class SimilarDays:
         )
         of_meter = of_meter.sort("meter")
         scale = np.maximum(of_meter["scale"].to_numpy(), 0.005)
-        note = f"{rows.height} days of {meters.count} meters and channels, {NEIGHBOURS} neighbours"
+        note = f"{known.note()}, {NEIGHBOURS} neighbours"
         limit = of_meter["reach"].to_numpy() / scale
         return FittedSimilarDays(meters, ends, near, days.hours_kwh, scale, limit, note)
