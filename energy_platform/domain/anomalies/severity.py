@@ -249,23 +249,24 @@ def inputs(signals: Mapping[str, Floats], names: Sequence[str], keys: pl.DataFra
     order = keys.select(DAY_KEY).with_row_index("row").sort("meter_id", "channel", "local_date")
     rows = order["row"].to_numpy()
     now = np.stack([signals[name] for name in names], axis=1)[rows] if len(rows) else np.empty((0, len(names)))
-    first = _first_of_meter(order)
-    sums = np.concatenate([np.zeros((1, len(names))), np.minimum(now, _MOST_RECENT).cumsum(axis=0)])
-    here = np.arange(1, len(rows) + 1)
-    parts = [now]
-    for days in RECENT_DAYS:
-        since = np.maximum(here - days, first)
-        parts.append((sums[here] - sums[since]) / days)
+    nth = _nth_of_meter(order)
+    total, parts = np.minimum(now, _MOST_RECENT), [now]
+    # Day after day rather than by differences of a running sum, so that a mean does not depend, in its last digit and at a
+    # tree's split, on how many days stand before it.
+    for lag in range(1, max(RECENT_DAYS)):
+        if lag in RECENT_DAYS:
+            parts.append(total / lag)
+        total[lag:] += np.where((nth >= lag)[lag:, None], np.minimum(now[:-lag], _MOST_RECENT), 0)
+    parts.append(total / max(RECENT_DAYS))
     found = np.empty((len(rows), len(names) * len(parts)))
-    # A mean must not depend, by its last digit and at a tree's split, on how many days stand before it.
-    found[rows] = np.round(np.concatenate(parts, axis=1), 9)
+    found[rows] = np.concatenate(parts, axis=1)
     return found
 
 
-def _first_of_meter(ordered: pl.DataFrame) -> Numbers:
-    """Place of the first row of each row's meter."""
+def _nth_of_meter(ordered: pl.DataFrame) -> Numbers:
+    """How many rows of its meter stand before each row."""
     number = ordered.select(pl.struct("meter_id", "channel").rle_id()).to_series().to_numpy()
-    found: Numbers = np.searchsorted(number, number)
+    found: Numbers = np.arange(len(number)) - np.searchsorted(number, number)
     return found
 
 
