@@ -10,21 +10,12 @@ from contextlib import suppress
 
 import hypothesis
 import pytest
-import schemathesis
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi import checks
 
 from energy_platform.domain.access import Role
 from energy_platform_tests.serving.api_client import LAMP_OF_ONE_SITE, Api, alerting
 
 EXAMPLES = int(os.environ.get("API_EXAMPLES", "3"))
-MODE = schemathesis.GenerationMode(os.environ.get("API_MODE", "positive"))
-HELD = (
-    not_a_server_error,
-    checks.status_code_conformance,
-    checks.content_type_conformance,
-    checks.response_schema_conformance,
-)
+MODE = os.environ.get("API_MODE", "positive")
 PROBLEM = "application/problem+json"
 
 
@@ -42,7 +33,17 @@ def role_for(case) -> Role:
 
 def statuses_of(api, operation, known) -> set[int]:
     """What an endpoint answered to examples of its document; each answer is held against the document."""
-    statuses: set[int] = set()
+    from schemathesis import GenerationMode
+    from schemathesis.checks import not_a_server_error
+    from schemathesis.specs.openapi import checks
+
+    mode, statuses = GenerationMode(MODE), set[int]()
+    held = (
+        not_a_server_error,
+        checks.status_code_conformance,
+        checks.content_type_conformance,
+        checks.response_schema_conformance,
+    )
 
     @hypothesis.settings(
         max_examples=EXAMPLES,
@@ -51,21 +52,24 @@ def statuses_of(api, operation, known) -> set[int]:
         suppress_health_check=list(hypothesis.HealthCheck),
         phases=[hypothesis.Phase.generate],
     )
-    @hypothesis.given(case=operation.as_strategy(generation_mode=MODE), is_known=hypothesis.strategies.booleans())
+    @hypothesis.given(case=operation.as_strategy(generation_mode=mode), is_known=hypothesis.strategies.booleans())
     def hold(case, is_known):
         if is_known:
             case.path_parameters = {name: known[name] for name in case.path_parameters or {}}
         response = case.call(headers=api.headers(role_for(case)))
         statuses.add(response.status_code)
-        case.validate_response(response, checks=HELD)
+        case.validate_response(response, checks=held)
 
     # What takes no input cannot be asked for wrongly.
-    with suppress(*[hypothesis.errors.Unsatisfiable] if MODE is schemathesis.GenerationMode.NEGATIVE else []):
+    with suppress(*[hypothesis.errors.Unsatisfiable] if mode is GenerationMode.NEGATIVE else []):
         hold()
     return statuses
 
 
 def test_every_endpoint_answers_what_its_document_says_and_never_with_a_server_error(api):
+    # Only this test imports it: 400 modules, which the other workers do without.
+    import schemathesis
+
     schema = schemathesis.openapi.from_asgi("/openapi.json", api.app)
     known = {"device_id": LAMP_OF_ONE_SITE, "episode_id": alerting(api), "command_id": "c1", "scope": "uk-home-1"}
     episode = api.get("/v1/anomalies/episodes").json()["items"][0]["episode_id"]

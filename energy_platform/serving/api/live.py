@@ -85,7 +85,7 @@ def live_router(reader: LiveReader) -> APIRouter:
         cursor: Cursor = None,
         limit: Limit = 100,
     ) -> Response:
-        """Averages of each five samples of a meter, newest first; they are kept for a week."""
+        """Averages of each five samples of a meter, newest first; they are kept for a day."""
         caller = reader.gate.admit(request.headers, READERS)
         caller.expect_site(reader.site_of(meter), what="such meter")
         before = None if cursor is None else _place(cursor)
