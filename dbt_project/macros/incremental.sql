@@ -12,6 +12,14 @@
     {%- endif %}
 {%- endmacro %}
 
+{#- The same, looked up first: readings are then skipped by the row group, as in near_days. -#}
+{% macro newest_file_number() -%}
+    {%- if not execute or not is_incremental() -%}
+        {{ return(-1) }}
+    {%- endif -%}
+    {{ return(run_query('select coalesce(max(file_id), -1) from ' ~ this).rows[0][0]) }}
+{%- endmacro %}
+
 {#-
     Keeps the readings that can lie on one of the local days of one of the meters that `days_sql` selects (meter_no,
     local_date). A coarse filter before the exact join: local days begin up to 14 hours before and 12 hours after the

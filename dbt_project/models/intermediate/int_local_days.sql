@@ -1,15 +1,26 @@
 {{ config(materialized='table') }}
 
-with zones as (
+with meters as (
 
     select
-        meters.time_zone,
-        min(day_loads.local_date) as first_date,
-        max(day_loads.local_date) as newest_date
-    from {{ ref('stg_lake__day_loads') }} as day_loads
-    inner join {{ ref('stg_lake__meters') }} as meters
-        on day_loads.meter_no = meters.meter_no
-    group by meters.time_zone
+        meter_no,
+        min(local_date) as first_date,
+        max(local_date) as newest_date
+    from {{ ref('stg_lake__day_loads') }}
+    group by meter_no
+
+),
+
+zones as (
+
+    select
+        named.time_zone,
+        min(meters.first_date) as first_date,
+        max(meters.newest_date) as newest_date
+    from meters
+    inner join {{ ref('stg_lake__meters') }} as named
+        on meters.meter_no = named.meter_no
+    group by named.time_zone
 
 ),
 

@@ -7,20 +7,26 @@
 }}
 
 {% set block_days = var('hour_block_days') | int %}
+{% set newest_file = newest_file_number() %}
 {% set touched_blocks_sql -%}
-    select distinct
+    select
         meter_no,
-        {{ day_number('local_date') }} // {{ block_days }} as block_number
+        {{ day_number('local_date') }} // {{ block_days }} as block_number,
+        bool_or(has_superseding) as is_corrected
     from {{ ref('stg_lake__day_loads') }}
-    where file_id > {{ newest_file_built() }}
+    where file_id > {{ newest_file }}
+    group by all
 {%- endset %}
-{% set touched_edges_sql -%}
+{% set corrected_edges_sql -%}
     select
         meter_no,
         cast('1969-12-29' as date) + cast(block_number * {{ block_days }} + unnest([0, {{ block_days }}]) as integer) as local_date
     from ({{ touched_blocks_sql }})
+    where is_corrected
 {%- endset %}
 
+-- A day's load is added to what its block holds, so that the block's other days are not read again; a block in which a
+-- reading was corrected is summed anew.
 with readings as (
 
     select
@@ -49,7 +55,19 @@ with readings as (
             on
                 readings.meter_no = touched_blocks.meter_no
                 and readings.hour_number // {{ 24 * block_days }} = touched_blocks.block_number
-        where {{ near_days('readings', touched_edges_sql) }}
+        where
+            readings.file_id > {{ newest_file }}
+            and not touched_blocks.is_corrected
+        union all
+        select readings.*
+        from readings
+        inner join touched_blocks
+            on
+                readings.meter_no = touched_blocks.meter_no
+                and readings.hour_number // {{ 24 * block_days }} = touched_blocks.block_number
+        where
+            touched_blocks.is_corrected
+            and {{ near_days('readings', corrected_edges_sql) }}
 
     ),
 {% else %}
@@ -81,6 +99,42 @@ sums as (
     from readings_to_sum
     group by all
 
+),
+
+parts as (
+
+    select * from sums
+    {% if is_incremental() %}
+        union all by name
+        select built.*
+        from {{ this }} as built
+        inner join touched_blocks
+            on
+                built.meter_no = touched_blocks.meter_no
+                and built.block_number = touched_blocks.block_number
+        where not touched_blocks.is_corrected
+    {% endif %}
+
+),
+
+blocks as (
+
+    {% if is_incremental() %}
+        select
+            meter_no,
+            block_number,
+            is_weekend,
+            local_hour,
+            sum(energy_kwh) as energy_kwh,
+            sum(readings) as readings,
+            bit_or(hour_mask) as hour_mask,
+            max(file_id) as file_id
+        from parts
+        group by all
+    {% else %}
+        select * from parts
+    {% endif %}
+
 )
 
 select
@@ -89,7 +143,8 @@ select
     is_weekend,
     cast(local_hour as tinyint) as local_hour,
     energy_kwh,
-    readings,
+    cast(readings as bigint) as readings,
+    hour_mask,
     cast(bit_count(hour_mask) as bigint) as hours,
     file_id
-from sums
+from blocks
