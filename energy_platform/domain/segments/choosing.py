@@ -30,6 +30,7 @@ import polars as pl
 
 from energy_platform.domain.segments import clustering
 from energy_platform.domain.segments.shapes import Floats, HomeProfiles, Labels
+from energy_platform.domain.threads import one_thread
 
 LEAST_HOMES = 12
 MOST_GROUPS = 8
@@ -89,7 +90,7 @@ def choose(profiles: HomeProfiles, *, seed: int) -> Choice:
         return _one_group(len(homes), reason)
     if len(homes) > EVIDENCE_HOMES:
         homes = np.sort(np.random.default_rng(seed).choice(homes, EVIDENCE_HOMES, replace=False))
-    with clustering.one_thread():
+    with one_thread():
         return _weigh(profiles.only(homes), cells, seed=seed)
 
 

@@ -11,8 +11,6 @@ that takes three components of 56 features; what is left out is mostly noise of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,17 +112,6 @@ def fit(shares: Floats, *, groups: int, seed: int, cells: Labels | None = None, 
     if groups == 1:
         return Segmentation(used, mean, axes, points.mean(axis=0, keepdims=True))
     return Segmentation(used, mean, axes, k_means(points, groups=groups, seed=seed, starts=starts))
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Without threads, which cost ten times what they save on some thousand points, and without checks of each call."""
-    import sklearn
-    import sklearn.cluster  # before the limit, which holds only for libraries that are loaded
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(limits=1), sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
-        yield
 
 
 def k_means(points: Floats, *, groups: int, seed: int, starts: int = STARTS) -> Floats:

@@ -22,6 +22,7 @@ from energy_platform.domain.segments.shapes import (
     Labels,
     day_levels,
 )
+from energy_platform.domain.threads import one_thread
 
 # Everybody, where there are no groups; and homes of which no season is known well enough to say.
 ALL, UNKNOWN = "all", "unknown"
@@ -81,7 +82,7 @@ def segment_homes(profiles: HomeProfiles, *, seed: int, choice: choosing.Choice 
         members = _members(profiles, [ALL] * len(profiles), np.full(len(profiles), np.nan), shares, known)
         return Segments(members, _shapes(shares, days_kwh, labels, [ALL]), decided.evidence, decided.reason)
     cells = clustering.known_cells(shares)
-    with clustering.one_thread():
+    with one_thread():
         fitted = clustering.fit(shares, groups=decided.groups, seed=seed, cells=cells)
     labels, distance = fitted.assign(shares)
     found = naming.names(mean_days(clustering.group_shapes(shares, labels, groups=decided.groups)))

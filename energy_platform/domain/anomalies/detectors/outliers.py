@@ -19,6 +19,7 @@ from energy_platform.domain.anomalies.days import Floats, Singles, day_scores, s
 from energy_platform.domain.anomalies.detectors.shape import Inputs
 from energy_platform.domain.anomalies.history import DayHistory
 from energy_platform.domain.anomalies.protocol import READING_KEY, READING_SCORES, Grain
+from energy_platform.domain.threads import one_thread
 
 SEED = 42
 # One row in three sets the limit.
@@ -137,8 +138,9 @@ class Outliers:
         """Learn from what ``Inputs.learn`` gives; several detectors may share it."""
         # The limit comes from rows that the model was not fitted on: to its own rows it is kinder.
         held_out = np.arange(len(matrix)) % HELD_OUT == 0
-        learned = self.learn(matrix[~held_out])
-        distances = learned.distance(matrix[held_out])
+        with one_thread():
+            learned = self.learn(matrix[~held_out])
+            distances = learned.distance(matrix[held_out])
         limit = self.limit if self.false_alarms is None else float(np.quantile(distances, 1 - self.false_alarms))
         note = f"{learned.how}, fitted on {(~held_out).sum():,} of {inputs.rows:,} rows"
         return FittedOutliers(self.name, inputs, learned.distance, float(np.median(distances)), limit, note, self.what)
