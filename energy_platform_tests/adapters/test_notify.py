@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from energy_platform.adapters.averages_mirror import AveragesMirror, into_dynamodb, into_influx
 from energy_platform.adapters.notify import DeliveryFailed, open_channel, outgoing
@@ -169,13 +170,16 @@ def test_averages_are_mirrored_with_sensor_quantity_and_time_and_again_changes_n
 
 
 def test_a_table_that_is_away_for_a_while_gets_its_averages_in_the_end():
-    tries = []
+    refusals = [
+        ConnectionError("away"),
+        ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow down"}}, "BatchWriteItem"),
+        EndpointConnectionError(endpoint_url="http://127.0.0.1:9"),
+    ]
 
     class Away:
-        def batch_write_item(self, **request):
-            tries.append(request)
-            if len(tries) < 3:
-                raise ConnectionError("away")
+        def batch_write_item(self, **_):
+            if refusals:
+                raise refusals.pop()
             return {}
 
     with AveragesMirror("records", into_dynamodb("records", Away), retry_seconds=0.01) as mirror:
