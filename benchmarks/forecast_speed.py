@@ -32,6 +32,7 @@ from energy_platform.domain.forecasting.rows import (
     design,
     design_together,
     issue_rows_sql,
+    leads_for,
     stride_for,
     training_rows_sql,
 )
@@ -87,7 +88,8 @@ def training_input(connection: duckdb.DuckDBPyConnection, cutoff: date) -> tuple
     """As defs/models reads it."""
     issues, meters = connection.execute(count_issues_sql("features", cutoff=cutoff)).fetchall()[0]
     series = DaySeries.of(connection.execute(known_series_sql("features", cutoff=cutoff)).pl())
-    sql = training_rows_sql("features", cutoff=cutoff, stride=stride_for(issues, meters=meters))
+    stride = stride_for(issues, meters=meters)
+    sql = training_rows_sql("features", cutoff=cutoff, stride=stride, every_lead=leads_for(meters))
     held_out = backtest_rows_sql("features", cutoff=cutoff, meters=meters)
     training, tested = design_together([connection.execute(text).pl() for text in (sql, held_out)], series)
     return training, tested, series

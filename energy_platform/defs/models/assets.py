@@ -44,6 +44,7 @@ from energy_platform.domain.forecasting.rows import (
     count_issues_sql,
     design_together,
     feature_hash,
+    leads_for,
     stride_for,
     training_rows_sql,
 )
@@ -143,7 +144,8 @@ def read_rows(warehouse: Warehouse, cutoff: date) -> tuple[pl.DataFrame, pl.Data
         issues, meters = connection.execute(count_issues_sql(features, cutoff=cutoff)).fetchall()[0]
         stride = stride_for(issues, meters=meters)
         series = DaySeries.of(connection.execute(known_series_sql(features, cutoff=cutoff)).pl())
-        training = connection.execute(training_rows_sql(features, cutoff=cutoff, stride=stride)).pl()
+        sql = training_rows_sql(features, cutoff=cutoff, stride=stride, every_lead=leads_for(meters))
+        training = connection.execute(sql).pl()
         held_out = connection.execute(backtest_rows_sql(features, cutoff=cutoff, meters=meters)).pl()
         newest = connection.execute(
             f"SELECT max(available_at_utc) FROM {METER_DAYS.full_name} WHERE local_date < ?", [cutoff]

@@ -129,6 +129,15 @@ def test_a_sample_of_a_training_shows_every_weekday(warehouse: Warehouse) -> Non
     assert sample["cutoff_date"].dt.weekday().n_unique() == 7
 
 
+def test_of_many_meters_each_issue_gives_every_second_lead_and_the_next_one_the_others(warehouse: Warehouse) -> None:
+    sample = warehouse.read(training_rows_sql(TABLE, cutoff=CUTOFF, stride=3, every_lead=2))
+    whole = warehouse.read(training_rows_sql(TABLE, cutoff=CUTOFF, stride=3))
+    assert sample.height == pytest.approx(whole.height / 2, rel=0.02)
+    parities = sample.group_by("meter_id", "cutoff_date").agg(odd=(pl.col("lead_days") % 2).unique())
+    assert parities["odd"].list.len().max() == 1
+    assert sample.group_by("lead_days").agg(weekdays=pl.col("local_date").dt.weekday().n_unique())["weekdays"].min() > 1
+
+
 @given(st.dates(date(2005, 1, 1), date(2030, 1, 1)), st.integers(1, 10_000))
 def test_every_target_of_the_backtest_lies_before_the_cutoff(cutoff: date, meters: int) -> None:
     days = backtest_days(cutoff, meters=meters)
