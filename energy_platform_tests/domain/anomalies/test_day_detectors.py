@@ -7,11 +7,13 @@ import numpy as np
 import polars as pl
 import pytest
 
+from energy_platform.domain.anomalies.days import MAD_TO_SD, SMALLEST_SD_KWH
 from energy_platform.domain.anomalies.detectors import DAY_DETECTORS, reading_detectors
 from energy_platform.domain.anomalies.detectors.level_shift import LevelShift, settled
 from energy_platform.domain.anomalies.detectors.outliers import EXACT_SVM_ROWS, learn_boundary
+from energy_platform.domain.anomalies.history import DayHistory
 from energy_platform.domain.anomalies.planting import VARIANTS, DayFault, plant_days
-from energy_platform.domain.anomalies.protocol import DAY_KEY, DAY_SCORES, READING_SCORES, teachable
+from energy_platform.domain.anomalies.protocol import DAY_KEY, DAY_SCORES, HOURS, READING_SCORES, teachable
 from energy_platform.domain.calendar import calendar_features
 from energy_platform.domain.errors import DetectorInput
 from energy_platform_tests.domain.anomalies.home_builders import changed, hours_of, make_days, shape, split
@@ -238,3 +240,20 @@ def test_planted_days_differ_and_no_other_day_does() -> None:
     assert plant_days(clean, seed=1).labels.equals(planted.labels)
     assert not plant_days(clean, seed=2).labels.equals(planted.labels)
     assert len(VARIANTS) == 24
+
+
+def test_medians_of_all_meters_at_once_are_those_of_each() -> None:
+    rows = make_days(meters=3, days=40, seed=5)
+    hours = np.array(rows["hours_kwh"].to_numpy())
+    hours[3, 1] = np.nan
+    rows = rows.with_columns(pl.Series("hours_kwh", hours, dtype=pl.Array(pl.Float32, HOURS)))
+    known = DayHistory(rows.sample(fraction=1, shuffle=True, seed=1))
+    center, spread = known.hour_medians
+    for meter in range(3):
+        for off in (False, True):
+            own = hours[((rows["meter_id"] == f"m{meter:02d}") & (rows["is_day_off"] == off)).to_numpy()]
+            middle = np.nanmedian(own, axis=0)
+            assert np.array_equal(center[2 * meter + off], middle)
+            least = max(SMALLEST_SD_KWH, 0.2 * float(middle.mean()))
+            away = np.maximum(np.nanmedian(np.abs(own - middle), axis=0) * MAD_TO_SD, least)
+            assert spread[2 * meter + off] == pytest.approx(away)

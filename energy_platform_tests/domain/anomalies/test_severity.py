@@ -13,7 +13,7 @@ from energy_platform.domain.anomalies.episodes import episode_id, known_anomalou
 from energy_platform.domain.anomalies.evaluation import evaluate
 from energy_platform.domain.anomalies.planting import LABELS
 from energy_platform.domain.anomalies.records import ALL, Alarms, Examples, may_page, record_rows
-from energy_platform.domain.anomalies.severity import NAME, Calibration, follows_on, limit_for, starts
+from energy_platform.domain.anomalies.severity import NAME, Calibration, follows_on, limit_for, recent, starts
 from energy_platform.domain.anomalies.training import train_detectors
 from energy_platform.domain.columns.anomalies import EPISODES, RECORDS, SEVERITIES
 from energy_platform_tests.domain.anomalies.home_builders import FIRST, make_days
@@ -100,6 +100,16 @@ def test_days_from_the_cutoff_on_change_nothing(trained, days) -> None:
         is_known_anomalous=pl.col("local_date") >= CUTOFF,
     )
     assert train_detectors(CHEAP, later, cutoff=CUTOFF, seed=1).records.equals(trained.records)
+
+
+def test_a_day_is_judged_alike_however_many_days_before_it_are_at_hand(trained, days) -> None:
+    rows = spoiled(ahead_of(days, 3), lambda hours, since: np.where(since >= 5, 1.8, 1.0) * hours)
+    since = CUTOFF + timedelta(days=20)
+    told = (rows["local_date"] >= since).to_numpy()
+    kept = recent(rows, since).to_numpy()
+    whole, short = trained.severity.score(rows), trained.severity.score(rows, since)
+    assert 0 < told.sum() < kept.sum() < len(rows)
+    assert np.array_equal(short.combined[told[kept]], whole.combined[told])
 
 
 def test_a_lasting_change_is_one_episode_and_not_weeks_of_them(trained, days) -> None:

@@ -119,11 +119,15 @@ class MeanSigma:
         number, meters = known.days.meter_no, known.meters.count
 
         def summed(values: Floats) -> Floats:
-            return np.bincount(number, weights=values, minlength=meters)
+            return np.bincount(number, weights=values, minlength=meters).astype(np.float64)
 
         hours = summed(known.days.map(lambda piece: (~np.isnan(piece.hours_kwh)).sum(axis=1).astype(np.float64)))
         mean = summed(known.days.map(lambda piece: np.nansum(piece.hours_kwh, axis=1, dtype=np.float64))) / hours
-        squares = known.days.map(lambda piece: np.nansum((piece.hours_kwh - mean[piece.meter_no, None]) ** 2, axis=1))
+
+        def squares_of(piece: DayMatrix) -> Floats:
+            return np.asarray(np.nansum((piece.hours_kwh - mean[piece.meter_no, None]) ** 2, axis=1), dtype=np.float64)
+
+        squares = known.days.map(squares_of)
         return self._fitted(known.meters, mean, np.sqrt(summed(squares) / hours), DAY_SIGMAS, known.rows.height)
 
     def _fitted(self, meters: Meters, mean: Floats, sd: Floats, sigmas: float, rows: int) -> FittedMeanSigma:
