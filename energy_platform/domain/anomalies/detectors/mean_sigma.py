@@ -15,6 +15,7 @@ from energy_platform.domain.anomalies.days import (
     DayMatrix,
     Floats,
     Meters,
+    Singles,
     at,
     clock,
     day_scores,
@@ -122,17 +123,18 @@ class MeanSigma:
             return np.bincount(number, weights=values, minlength=meters).astype(np.float64)
 
         hours = summed(known.days.map(lambda piece: (~np.isnan(piece.hours_kwh)).sum(axis=1).astype(np.float64)))
-        mean = summed(known.days.map(lambda piece: np.nansum(piece.hours_kwh, axis=1, dtype=np.float64))) / hours
-
-        def squares_of(piece: DayMatrix) -> Floats:
-            return np.asarray(np.nansum((piece.hours_kwh - mean[piece.meter_no, None]) ** 2, axis=1), dtype=np.float64)
-
-        squares = known.days.map(squares_of)
+        mean = summed(known.days.map(lambda piece: _sums(piece.hours_kwh))) / hours
+        squares = known.days.map(lambda piece: _sums((piece.hours_kwh - mean[piece.meter_no, None]) ** 2))
         return self._fitted(known.meters, mean, np.sqrt(summed(squares) / hours), DAY_SIGMAS, known.rows.height)
 
     def _fitted(self, meters: Meters, mean: Floats, sd: Floats, sigmas: float, rows: int) -> FittedMeanSigma:
         note = f"mean plus {sigmas:g} standard deviations, {rows} rows of {meters.count} meters and channels"
         return FittedMeanSigma(self.grain, meters, mean, np.maximum(sd, _SMALLEST_SD), sigmas, note)
+
+
+def _sums(values: Singles | Floats) -> Floats:
+    """Sum of each row's known values."""
+    return np.asarray(np.nansum(values, axis=1, dtype=np.float64), dtype=np.float64)
 
 
 def _largest_hour(days: DayMatrix) -> Floats:
