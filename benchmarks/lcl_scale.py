@@ -35,7 +35,7 @@ from energy_platform.settings import Settings
 ENERGY = str(Path(sys.executable).parent / "energy")
 HERE = Path(__file__).resolve().parent
 DATA_STAGES = ("landing", "lake", "marts", "features")
-STAGES = (*DATA_STAGES, "checks", "models", "forecasts", "anomalies", "published", "reports")
+STAGES = (*DATA_STAGES, "checks", "models", "forecasts", "anomalies", "segments", "published", "reports")
 INCREMENT_STAGES = (*DATA_STAGES, "models", "forecasts")
 WARM_DAYS = 3
 # What orchestration may cost: so many times the bare functions, and so many seconds.

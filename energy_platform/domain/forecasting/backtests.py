@@ -90,6 +90,7 @@ def leaderboard_of(rows: pl.DataFrame) -> pl.DataFrame:
             skill=1 - (pl.col("mae_kwh") * days).sum() / (naive_mae * days).sum(),
         )
         .sort("is_sample", "mae_kwh")
+        .select("model", "mae_kwh", "skill", "pinball_kwh", "meters", "meter_days", "is_sample")
     )
 
 

@@ -79,16 +79,16 @@ class Training:
         return min(known, key=lambda name: self.metrics[name]["mae_kwh"], default=seasonal_naive.NAME)
 
     @property
-    def is_champion(self) -> bool:
-        """Whether ``model`` beat the best naive forecast by at least ``MIN_SKILL``."""
+    def skill(self) -> float | None:
+        """1 - backtest MAE / MAE of the best naive forecast; None without a backtest."""
         if self.mae_kwh is None:
-            return False
-        return self.mae_kwh < (1 - MIN_SKILL) * self.metrics[self.best_naive]["mae_kwh"]
+            return None
+        return 1 - self.mae_kwh / self.metrics[self.best_naive]["mae_kwh"]
 
     @property
     def reason(self) -> str:
-        """The decision in words, with its figures."""
-        if self.bundle is None or self.mae_kwh is None or self.naive_mae_kwh is None:
+        """What the training came to in words, with its figures; what follows from it is promotion.py's to say."""
+        if self.bundle is None or self.naive_mae_kwh is None or self.skill is None:
             return (
                 f"seasonal_naive is issued: too little history before {self.cutoff} to train and compare "
                 f"({self.training_rows} training and {self.backtest_rows} backtest rows; "
@@ -100,9 +100,9 @@ class Training:
             f"backtest MAE {self.mae_kwh:.4g} kWh against {self.naive_mae_kwh:.4g} kWh of seasonal_naive{other} "
             f"on {self.backtest_rows} meter-days before {self.cutoff}"
         )
-        if self.is_champion:
-            return f"{self.model} is issued: {figures}, {1 - self.mae_kwh / best:.1%} better than the best of naive."
-        return f"seasonal_naive is issued: no skill over naive; {self.model} did not beat it ({figures})."
+        if self.skill > MIN_SKILL:
+            return f"{self.model} did best: {figures}, {self.skill:.1%} better than the best of naive."
+        return f"no skill over naive; {self.model} did not beat it ({figures})."
 
 
 def train(
