@@ -44,7 +44,7 @@ SELECT (SELECT count(*) FROM lake.files) AS files, (SELECT coalesce(sum(rows_rea
        (SELECT count(*) FROM anomalies.scores) AS anomalies
 """
 SKILL_SQL = """
-SELECT 1 - sum(mae_kwh * meter_days) FILTER (WHERE model = 'lightgbm')
+SELECT 1 - sum(mae_kwh * meter_days) FILTER (WHERE model = ?)
          / nullif(sum(mae_kwh * meter_days) FILTER (WHERE model = 'seasonal_naive'), 0) AS skill
 FROM forecasts.scores
 """
@@ -61,26 +61,28 @@ def status(settings: Settings) -> dict[str, Any]:
         NothingPublished: nothing has been run yet.
     """
     generation = open_published(settings).current()
+    issued = champion(generation)
+    skill = {"skill": None} if issued is None else _rows(generation, SKILL_SQL, issued["model"])[0]
     return {
         "home": str(settings.home_path),
         "generation": generation.generation_id,
         "published_at_utc": generation.created_at_utc.isoformat(),
         "sources": {row.pop("source"): row for row in _rows(generation, SOURCES_SQL)},
-        "totals": _rows(generation, TOTALS_SQL)[0] | _rows(generation, SKILL_SQL)[0],
+        "totals": _rows(generation, TOTALS_SQL)[0] | skill,
         "failed_files": _rows(generation, "SELECT uri, error FROM lake.files WHERE status = 'failed' ORDER BY file_id"),
         "models": _rows(generation, MODELS_SQL),
-        "champion": champion(generation),
+        "champion": issued,
         "last_run": last_run(settings),
     }
 
 
 def champion(generation: Generation) -> dict[str, Any] | None:
-    """The newest champion decision, or None when seasonal naive is what is issued."""
-    rows = _rows(
-        generation,
-        "SELECT model, model_version, cutoff_date FROM models.decisions WHERE is_champion ORDER BY cutoff_date DESC LIMIT 1",
+    """Model, version and cutoff of the newest decision, or None when seasonal naive is what is issued."""
+    sql = (
+        "SELECT model, model_version, cutoff_date, is_champion FROM models.decisions ORDER BY cutoff_date DESC LIMIT 1"
     )
-    return rows[0] if rows else None
+    rows = _rows(generation, sql)
+    return rows[0] if rows and rows[0].pop("is_champion") else None
 
 
 def last_run(settings: Settings) -> dict[str, Any] | None:
@@ -123,9 +125,9 @@ def _step_seconds(instance: dg.DagsterInstance, run_id: str) -> Mapping[str, flo
     return seconds
 
 
-def _rows(generation: Generation, sql: str) -> list[dict[str, Any]]:
+def _rows(generation: Generation, sql: str, *params: object) -> list[dict[str, Any]]:
     with generation.connect() as connection:
-        rows: list[dict[str, Any]] = connection.execute(sql).pl().to_dicts()
+        rows: list[dict[str, Any]] = connection.execute(sql, list(params)).pl().to_dicts()
         return rows
 
 

@@ -27,7 +27,11 @@ def print_summary(settings: Settings, outcome: FlowRun, *, quiet: bool) -> bool:
         console.print("Nothing new has landed; everything is up to date.")
     totals = found["totals"]
     duplicates = sum(source["rows_duplicate"] for source in found["sources"].values())
-    skill = totals["skill"]
+    champion, skill = found["champion"], totals["skill"]
+    if champion is None:
+        issued = "naive is issued: see `energy models audit`"
+    else:
+        issued = f"{'not scored yet' if skill is None else f'{skill:+.1%}'} ({champion['model']})"
     rows: list[list[object]] = [
         ["files", totals["files"]],
         ["readings read", totals["readings_read"]],
@@ -36,7 +40,7 @@ def print_summary(settings: Settings, outcome: FlowRun, *, quiet: bool) -> bool:
         ["meters", totals["meters"]],
         ["meter-days", totals["meter_days"]],
         ["forecast rows", totals["forecast_rows"]],
-        ["skill against seasonal naive", "not scored yet" if skill is None else f"{skill:+.1%}"],
+        ["skill against seasonal naive", issued],
         ["anomalies", totals["anomalies"]],
     ]
     rows += [[f"seconds: {stage}", outcome.seconds[stage]] for stage in STAGES if stage in outcome.seconds]
