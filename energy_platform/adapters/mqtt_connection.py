@@ -12,6 +12,7 @@ import ssl
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -71,7 +72,7 @@ class Broker:
     tls: Tls | None = None
 
 
-class MqttConnection:
+class MqttConnection(ABC):
     """Messages of some topic filters, in a bounded queue that the network thread fills.
 
     Args:
@@ -229,6 +230,6 @@ class MqttConnection:
         """What a message is acknowledged by; nothing where paho does it."""
         return None
 
+    @abstractmethod
     def _take(self, message: Message) -> None:
         """Put a message into the queue, or do what is to be done when it is full."""
-        raise NotImplementedError

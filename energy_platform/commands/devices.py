@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import typer
 
+from energy_platform.commands.mqtt_broker import named_broker
 from energy_platform.commands.stream import MqttVersion
 from energy_platform.domain.control.devices import Action
 from energy_platform.domain.control.guard import EVERYWHERE
@@ -159,7 +160,6 @@ def control(
 ) -> None:
     """Send commands, confirm them by telemetry and shut off what must be, until SIGTERM or Ctrl-C."""
     from energy_platform.adapters.mqtt_commands import MqttCommands
-    from energy_platform.adapters.mqtt_connection import Broker, Tls
     from energy_platform.alerting import open_alerting
     from energy_platform.domain.control.commands import Command, Patience
     from energy_platform.domain.control.failures import signal_of
@@ -167,15 +167,14 @@ def control(
     from energy_platform.streaming.health import health_endpoint
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    settings, with_tls = get_settings(), ca is not None or certificate is not None
-    broker = Broker(
+    settings = get_settings()
+    broker = named_broker(
+        settings,
         host=host,
-        port=port or (8883 if with_tls else 1883),
+        port=port,
         client_id=client_id,
         version=version.value,
-        username=settings.mqtt_username,
-        password=settings.mqtt_password.get_secret_value() if settings.mqtt_password else None,
-        tls=Tls(ca, certificate, key) if with_tls else None,
+        certificates=(ca, certificate, key),
     )
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

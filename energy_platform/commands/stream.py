@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from energy_platform.commands.mqtt_broker import named_broker
 from energy_platform.commands.stream_scoring import Score, learn, open_scorer
 from energy_platform.settings import get_settings
 
@@ -150,18 +151,16 @@ def mqtt(
     A payload of an ESP32 meter (a to i) without a timestamp gets the time at which it arrives here.
     """
     from energy_platform.adapters.mqtt import MqttSource
-    from energy_platform.adapters.mqtt_connection import Broker, Tls
 
     settings = get_settings()
-    with_tls = tls or ca is not None or certificate is not None
-    broker = Broker(
+    broker = named_broker(
+        settings,
         host=host,
-        port=port or (8883 if with_tls else 1883),
+        port=port,
         client_id=client_id,
         version=version.value,
-        username=settings.mqtt_username,
-        password=settings.mqtt_password.get_secret_value() if settings.mqtt_password else None,
-        tls=Tls(ca, certificate, key) if with_tls else None,
+        certificates=(ca, certificate, key),
+        tls=tls,
     )
     source = MqttSource(broker, topics, capacity=2 * batch_size, window=window)
     _run(

@@ -52,7 +52,7 @@ FEW = "the strongest detector, as {events} planted faults are too few to learn m
 WANTED_EVENTS, LEAST_TURNS, MOST_TURNS = 240, 3, 6
 MOST_METERS = 60
 # Meters whose earlier part is learned from, to be calibrated with: models of all meters draw 30,000 days, medians are each
-# meter's own. Of 5,566 homes 150, 300, 1,000 and all gave the severity an F1 of 0.88 to 0.89 (docs/measurements.md).
+# meter's own. Of 5,566 made-up homes 150, 300, 1,000 and all gave the severity an F1 of 0.88 to 0.89 (one seed).
 TAUGHT_METERS = 300
 # So long after a shift its level is learned; before, the shift was told and its level is the usual one (severity.py).
 ADAPTING_DAYS = 84
