@@ -1,11 +1,13 @@
 """The DuckDB file of the platform, and the only module that connects to it.
 
 A step opens the file, works in one transaction and closes it, because DuckDB lets one process
-write or many read, never both. Readers outside a run use adapters/published.py instead.
+write or many read, never both. In a run it lingers open for a second, until the next step comes; who finds it
+so from another process waits. Readers outside a run use adapters/published.py instead.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from energy_platform.adapters.lingering import LINGERING
 from energy_platform.domain.columns import TABLES, Table
 from energy_platform.domain.errors import ContractBroken
 
@@ -33,6 +36,12 @@ _SQL_TYPES: dict[pl.DataType, str] = {
     pl.Datetime("us"): "TIMESTAMP",
 }
 
+LINGER_SECONDS = 1.0
+"""How long a run leaves the file open between its steps."""
+
+_LOCK_WAIT_SECONDS = 3 * LINGER_SECONDS
+_LOCK_POLL_SECONDS = 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class Warehouse:
@@ -42,16 +51,39 @@ class Warehouse:
         path: the file; its folder is made when missing.
         memory_limit: as DuckDB writes sizes (``2GiB``); larger work spills beside the file.
         threads: worker threads; 0 leaves DuckDB's default, all cores.
+        linger_seconds: how long the file stays open, and locked, after its last use.
     """
 
     path: Path
     memory_limit: str = "2GiB"
     threads: int = 0
+    linger_seconds: float = 0.0
 
     @contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection that autocommits; closed on leaving."""
+        """A connection that autocommits; closed on leaving.
+
+        Raises:
+            duckdb.IOException: another process has held the file for longer than a run lets it linger.
+        """
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        connection = self._open()
+        try:
+            connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
+            yield connection
+            # Not after an error: one that DuckDB calls fatal is over only when the file has been closed. Another connection,
+            # because this one would keep its temporary tables.
+            if self.linger_seconds:
+                LINGERING.keep(self.path, self._connect(), self._config, seconds=self.linger_seconds)
+        finally:
+            connection.close()
+
+    def let_go(self) -> None:
+        """Close the file now, should it linger: before dbt, and when a run is done."""
+        LINGERING.let_go(self.path)
+
+    @property
+    def _config(self) -> dict[str, Any]:
         config: dict[str, Any] = {
             "memory_limit": self.memory_limit,
             "autoinstall_known_extensions": False,
@@ -59,14 +91,26 @@ class Warehouse:
             # A bulk load commits tens of millions of rows; the default 16 MiB would checkpoint each time.
             "checkpoint_threshold": "1GiB",
         }
-        if self.threads:
-            config["threads"] = self.threads
-        connection = duckdb.connect(str(self.path), config=config)
+        return config | ({"threads": self.threads} if self.threads else {})
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        return duckdb.connect(str(self.path), config=self._config)
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        """A connection of its own; from another process the file is awaited as long as it may linger there."""
+        idle = LINGERING.take(self.path, self._config)
+        deadline = time.monotonic() + _LOCK_WAIT_SECONDS
         try:
-            connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
-            yield connection
+            while True:
+                try:
+                    return self._connect()
+                except duckdb.IOException as error:
+                    if "lock" not in str(error) or time.monotonic() > deadline:
+                        raise
+                time.sleep(_LOCK_POLL_SECONDS)
         finally:
-            connection.close()
+            if idle is not None:
+                idle.close()
 
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -4,6 +4,7 @@ Belongs here: which door has which name. Does not belong here: how a door works 
 what may be set (settings.py).
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
@@ -14,7 +15,7 @@ from energy_platform.adapters.landing import Landing, LandingZone
 from energy_platform.adapters.object_landing import ObjectLanding, ObjectPlace
 from energy_platform.adapters.published import Published
 from energy_platform.adapters.registry import Registry
-from energy_platform.adapters.warehouse import Warehouse
+from energy_platform.adapters.warehouse import LINGER_SECONDS, Warehouse
 from energy_platform.serving.published import open_published
 from energy_platform.settings import Settings, get_settings
 
@@ -24,10 +25,19 @@ def settings_resource(_: dg.InitResourceContext) -> Settings:
     return get_settings()
 
 
-def warehouse_resource(_: dg.InitResourceContext) -> Warehouse:
-    """The DuckDB file below ``ENERGY_HOME``."""
+def warehouse_resource(_: dg.InitResourceContext) -> Iterator[Warehouse]:
+    """The DuckDB file below ``ENERGY_HOME``; open from step to step where they follow each other, closed after the last."""
     settings = get_settings()
-    return Warehouse(settings.warehouse_path, memory_limit=settings.memory_limit, threads=settings.worker_threads)
+    warehouse = Warehouse(
+        settings.warehouse_path,
+        memory_limit=settings.memory_limit,
+        threads=settings.worker_threads,
+        linger_seconds=LINGER_SECONDS,
+    )
+    try:
+        yield warehouse
+    finally:
+        warehouse.let_go()
 
 
 def registry_resource(_: dg.InitResourceContext) -> Registry:
