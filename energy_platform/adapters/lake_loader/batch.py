@@ -8,7 +8,7 @@ transaction a single deleted row made DuckDB write all new rows a second time (9
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -20,9 +20,13 @@ from energy_platform.adapters.lake_loader import cells, days, fast, instants, ju
 from energy_platform.adapters.lake_loader.days import Batch
 from energy_platform.adapters.lake_loader.lines import Numbered
 from energy_platform.adapters.lake_loader.plan import FilePlan
+from energy_platform.domain.columns import UTC_TIME
 from energy_platform.domain.intervals import offset_sql
 from energy_platform.domain.readings import FileOutcome, RowCounts
 from energy_platform.domain.sources import ReadingsSource, SourceDeclaration, TelemetrySource, WeatherSource
+
+# Small files are judged together (25 ms a file, otherwise), not more than that: all their rows are in memory at once.
+JUDGED_TOGETHER_BYTES = 8_000_000
 
 
 @contextmanager
@@ -84,7 +88,7 @@ class _Load:
         self.batch = Batch(first, first + len(plans) - 1)
         self.read = dict.fromkeys(self.plans, 0)
         self.by_line: set[int] = set()
-        self.refused: dict[str, list[Numbered]] = {}
+        self.refused: dict[int, list[Numbered]] = {}
         self._name_files()
 
     @property
@@ -133,11 +137,7 @@ class _Load:
 
     def settle(self) -> list[FileOutcome]:
         """Read what is left row by row, settle repeated intervals, register meters, count."""
-        for file_id, plan in self.plans.items():
-            if file_id in self.by_line:
-                self._insert_cells(file_id, cells.file_cells(plan, self.connection))
-            elif found := self.refused.get(str(plan.file.path)):
-                self._insert_cells(file_id, cells.text_cells(plan, found, self.connection))
+        self._judge(self.by_line | self.refused.keys())
         declaration = self.declaration
         if isinstance(declaration, WeatherSource):
             return self._account(weather.settle(self.batch, self.connection))
@@ -151,61 +151,84 @@ class _Load:
         self._settle_readings()  # what it settles are intervals computed here, no rows of the files
         return self._account(settled)
 
-    def _insert_cells(self, file_id: int, found: pl.DataFrame) -> None:
-        """Judge rows of one file, then insert what can be used and what cannot."""
-        for accepted, rejected in judge.classify(self.plans[file_id], found, self.connection):
-            self.read[file_id] += accepted.height + rejected.height
-            if rejected.height:
-                self._insert_rejected(file_id, rejected)
-            if accepted.height:
-                self._insert_accepted(file_id, accepted)
+    def _judge(self, file_ids: Iterable[int]) -> None:
+        """Judge files row by row, or the lines of them that were refused; insert what can be used and what cannot."""
+        for is_whole, plans in self._alike(sorted(file_ids)):
+            if is_whole:
+                found = cells.file_cells(plans, self.connection)
+            else:
+                found = cells.text_cells(plans, {file_id: self.refused[file_id] for file_id in plans}, self.connection)
+            plan = next(iter(plans.values()))
+            for accepted, rejected in judge.classify(plan, found, self.connection):
+                for file_id, rows in pl.concat([accepted["file_id"], rejected["file_id"]]).value_counts().iter_rows():
+                    self.read[file_id] += rows
+                if rejected.height:
+                    self._insert_rejected(rejected)
+                if accepted.height:
+                    self._insert_accepted(plan, accepted)
 
-    def _insert_rejected(self, file_id: int, rejected: pl.DataFrame) -> None:
+    def _alike(self, file_ids: Iterable[int]) -> Iterator[tuple[bool, dict[int, FilePlan]]]:
+        """Neighbours that are judged together, and whether they are read whole."""
+
+        def kind(file_id: int) -> tuple[bool, Hashable]:
+            return file_id in self.by_line, self.plans[file_id].layout
+
+        for (is_whole, _), neighbours in groupby(file_ids, kind):
+            alike, size = dict[int, FilePlan](), 0
+            for file_id in neighbours:
+                alike[file_id] = plan = self.plans[file_id]
+                size += plan.file.bytes if is_whole else sum(len(text) for _, text, _ in self.refused[file_id])
+                if size >= JUDGED_TOGETHER_BYTES:
+                    yield is_whole, alike
+                    alike, size = {}, 0
+            if alike:
+                yield is_whole, alike
+
+    def _insert_rejected(self, rejected: pl.DataFrame) -> None:
         self.connection.register("refused", rejected.to_arrow())
         self.connection.execute(
-            f"""INSERT INTO lake.rejected BY NAME
-                SELECT {file_id} AS file_id, *, ?::TIMESTAMP AS rejected_at_utc FROM refused ORDER BY line_number""",
+            """INSERT INTO lake.rejected BY NAME
+               SELECT *, ?::TIMESTAMP AS rejected_at_utc FROM refused ORDER BY file_id, line_number""",
             [self.now],
         )
         self.connection.unregister("refused")
 
-    def _insert_accepted(self, file_id: int, accepted: pl.DataFrame) -> None:
-        plan, connection = self.plans[file_id], self.connection
-        declaration = plan.declaration
-        connection.register("accepted", accepted.drop("raw_text").to_arrow())
-        of_file = f"(SELECT available_at_utc FROM batch_files WHERE file_id = {file_id}) AS available_at_utc"
+    def _insert_accepted(self, plan: FilePlan, accepted: pl.DataFrame) -> None:
+        declaration, connection = plan.declaration, self.connection
+        known = pl.col("file_id").replace_strict(self.available_at, return_dtype=UTC_TIME)
+        connection.register("accepted", accepted.drop("raw_text").with_columns(available_at_utc=known).to_arrow())
         if isinstance(declaration, WeatherSource):
             connection.execute(
-                f"""INSERT INTO lake.weather BY NAME
+                """INSERT INTO lake.weather BY NAME
                     SELECT meter_id AS station_id, start_utc AS observed_at_utc, number AS temperature_c,
-                           {file_id} AS file_id, {of_file} FROM accepted"""
+                           file_id, available_at_utc FROM accepted"""
             )
         elif isinstance(declaration, TelemetrySource) or declaration.is_instants:
-            instants.insert(file_id, plan, connection)
+            instants.insert(declaration, connection)
         else:
-            numbers.give_numbers("SELECT meter_id, channel FROM accepted", connection)
+            numbers.give_numbers("SELECT meter_id, channel, file_id FROM accepted", connection)
             connection.execute(
                 f"""INSERT INTO lake.reading_rows BY NAME
                     SELECT meter_no, start_utc AS interval_start_utc, interval_minutes,
                            {offset_sql(declaration.site_zone, "start_utc")} AS utc_offset_minutes, energy_kwh,
-                           quality = 'estimated' AS is_estimated, {file_id} AS file_id
+                           quality = 'estimated' AS is_estimated, file_id
                     FROM accepted JOIN meter_numbers USING (meter_id, channel)"""
             )
         if isinstance(declaration, ReadingsSource):
-            self._note_facts(file_id, plan)
+            self._note_facts(plan)
         connection.unregister("accepted")
 
-    def _note_facts(self, file_id: int, plan: FilePlan) -> None:
-        """What the accepted rows of a file tell of their sites and commodities."""
+    def _note_facts(self, plan: FilePlan) -> None:
+        """What the accepted rows of files tell of their sites and commodities."""
         attributes = ", ".join(f"any_value(attribute_{index})" for index in range(len(plan.attributes)))
         self.connection.execute(
-            f"""INSERT INTO site_facts SELECT {file_id}, meter_id, any_value(site), [{attributes}]::VARCHAR[]
-                FROM accepted GROUP BY meter_id"""
+            f"""INSERT INTO site_facts SELECT file_id, meter_id, any_value(site), [{attributes}]::VARCHAR[]
+                FROM accepted GROUP BY file_id, meter_id"""
         )
         if plan.commodity is not None:
             self.connection.execute(
-                f"""INSERT INTO commodities SELECT {file_id}, meter_id, channel, any_value(commodity)
-                    FROM accepted GROUP BY meter_id, channel"""
+                """INSERT INTO commodities SELECT file_id, meter_id, channel, any_value(commodity)
+                   FROM accepted GROUP BY file_id, meter_id, channel"""
             )
 
     def _settle_readings(self) -> dict[int, tuple[int, int]]:
@@ -213,12 +236,12 @@ class _Load:
         connection = self.connection
         days.gather_days(self.batch, connection)
         while again := (days.unsound_files(connection) or self._gather_unclean()) - self.by_line:
-            for file_id in sorted(again):
-                for table in ("lake.reading_rows", "lake.rejected", "site_facts", "commodities"):
-                    connection.execute(f"DELETE FROM {table} WHERE file_id = {file_id}")
-                self.read[file_id] = 0
-                self._insert_cells(file_id, cells.file_cells(self.plans[file_id], connection))
+            ids = ", ".join(map(str, sorted(again)))
+            for table in ("lake.reading_rows", "lake.rejected", "site_facts", "commodities"):
+                connection.execute(f"DELETE FROM {table} WHERE file_id IN ({ids})")
+            self.read |= dict.fromkeys(again, 0)
             self.by_line |= again
+            self._judge(again)
             days.gather_days(self.batch, connection)
         meters.register_meters(self.plans, by_line=self.by_line, connection=connection)
         return days.settle(self.batch, connection)

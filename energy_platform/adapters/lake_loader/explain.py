@@ -23,6 +23,7 @@ def explained(plan: FilePlan, rows: pl.DataFrame) -> pl.DataFrame:
     value = pl.col("value_text").fill_null("") if "value_text" in rows.columns else pl.lit("")
     cell = pl.concat_str(pl.col("stamp_text").fill_null(""), pl.lit(delimiter), value)
     return rows.select(
+        "file_id",
         "line_number",
         pl.coalesce("raw_text", cell) if plan.wide else "raw_text",
         "reason",

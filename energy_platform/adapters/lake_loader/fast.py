@@ -41,8 +41,8 @@ class GuessMissed(Exception):
 
 def insert_files(
     plans: Mapping[int, FilePlan], connection: duckdb.DuckDBPyConnection, *, sampled: bool
-) -> dict[str, list[Numbered]]:
-    """Insert the rows of files of one shape. Returns refused lines by path.
+) -> dict[int, list[Numbered]]:
+    """Insert the rows of files of one shape. Returns refused lines by file id.
 
     Args:
         plans: files of one shape by their ids.
@@ -64,7 +64,8 @@ def insert_files(
         raise
     if sampled and _missed(connection, name_columns(files[0])) > BEARABLE_MISSES:
         raise GuessMissed
-    return _refused(connection)
+    ids = {str(plan.file.path): file_id for file_id, plan in plans.items()}
+    return {ids[path]: lines for path, lines in _refused(connection).items()}
 
 
 def _insert_sql(plans: Mapping[int, FilePlan], meter_no: str, names: str, *, by_cast: bool) -> str:

@@ -31,19 +31,16 @@ _DECIMALS = 9
 _METER = ["meter_id", "channel"]
 
 
-def insert(file_id: int, plan: FilePlan, connection: duckdb.DuckDBPyConnection) -> None:
+def insert(declaration: ReadingsSource | TelemetrySource, connection: duckdb.DuckDBPyConnection) -> None:
     """Put the rows of the registered frame ``accepted`` into lake.telemetry."""
-    declaration = plan.declaration
     if isinstance(declaration, TelemetrySource):
         values = [f"number_{index} AS {name}" for index, (name, _) in enumerate(declaration.quantities)]
     else:
-        assert isinstance(declaration, ReadingsSource)  # noqa: S101  (weather is no telemetry)
         is_register = declaration.value.measures == "register"
         values = ["energy_kwh AS register_kwh" if is_register else "energy_kwh * 1000 AS active_power_w"]
     connection.execute(
         f"""INSERT INTO lake.telemetry BY NAME
-            SELECT meter_id, channel, start_utc AS measured_at_utc, {", ".join(values)}, {file_id} AS file_id,
-                   (SELECT available_at_utc FROM batch_files WHERE file_id = {file_id}) AS available_at_utc
+            SELECT meter_id, channel, start_utc AS measured_at_utc, {", ".join(values)}, file_id, available_at_utc
             FROM accepted"""
     )
 
@@ -92,7 +89,7 @@ def insert_energy(file_id: int, plan: FilePlan, connection: duckdb.DuckDBPyConne
     )
     usable = energy.filter(pl.col("energy_kwh").is_not_null()).with_columns(pl.col("energy_kwh").round(_DECIMALS))
     connection.register("energy", usable.to_arrow())
-    numbers.give_numbers("SELECT meter_id, channel FROM energy", connection)
+    numbers.give_numbers("SELECT meter_id, channel, 0 AS file_id FROM energy", connection)
     connection.execute(
         f"""INSERT INTO lake.reading_rows BY NAME
             SELECT meter_no, interval_start_utc, interval_minutes, energy_kwh,

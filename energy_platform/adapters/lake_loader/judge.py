@@ -40,14 +40,14 @@ def classify(
     """Accepted and rejected rows; of a wide table, column by column.
 
     Args:
-        plan: how the file is read.
-        cells: named cells of some of its rows (cells.py).
+        plan: how the files are read, which are of one layout.
+        cells: named cells of some of their rows (cells.py).
         connection: any; it converts texts.
 
     Yields:
-        Accepted rows (``line_number, meter_id, channel, start_utc, interval_minutes, number, energy_kwh, quality, site,
-        commodity, attribute_<i>``; telemetry ``number_<i>`` and no energy) and rejected rows
-        (``line_number, raw_text, reason, column_name, detail``).
+        Accepted rows (``file_id, line_number, meter_id, channel, start_utc, interval_minutes, number, energy_kwh, quality,
+        site, commodity, attribute_<i>``; telemetry ``number_<i>`` and no energy) and rejected rows
+        (``file_id, line_number, raw_text, reason, column_name, detail``).
     """
     rows = _in_utc(plan, _with_stamps(plan, _with_interval(plan, cells), connection))
     for part in melted(plan, rows):
@@ -78,7 +78,7 @@ def _with_stamps(plan: FilePlan, rows: pl.DataFrame, connection: duckdb.DuckDBPy
     try:
         typed: pl.DataFrame = connection.execute(
             f"""SELECT *, {_parsed(plain)} AS stamp, {_parsed(moments)} AS moment
-                FROM cells ORDER BY line_number"""
+                FROM cells ORDER BY file_id, line_number"""
         ).pl()
     finally:
         connection.unregister("cells")
@@ -107,7 +107,7 @@ def _in_utc(plan: FilePlan, rows: pl.DataFrame) -> pl.DataFrame:
     """Adds ``start_utc`` and ``is_skipped``: a local time that the clocks skipped has no moment.
 
     A local time that happens twice, when the clocks go back, is the earlier moment at its first
-    line of a meter and channel and the later moment at its second.
+    line of a meter and channel in a file and the later moment at its second.
     """
     timestamp = plan.declaration.timestamp
     marks = "start" if _is_instant(plan) else timestamp.marks
@@ -116,7 +116,7 @@ def _in_utc(plan: FilePlan, rows: pl.DataFrame) -> pl.DataFrame:
         rows = rows.with_columns(pl.col("stamp", "moment") - interval)
     nth = pl.lit(0)
     if not is_fixed(timestamp.zone):
-        nth = pl.int_range(pl.len()).over("meter_id", "channel", "stamp")
+        nth = pl.int_range(pl.len()).over("file_id", "meter_id", "channel", "stamp")
     occurrence = pl.when(nth == 0).then(pl.lit("earliest")).otherwise(pl.lit("latest"))
     moment = (
         pl.col("stamp")
@@ -239,15 +239,16 @@ def _is_off_grid(plan: FilePlan) -> pl.Expr:
 
 
 def _contradictions(plan: FilePlan, rows: pl.DataFrame) -> pl.DataFrame:
-    """Where usable lines give one interval several values, the last line wins and the others are refused."""
+    """Where usable lines of a file give one interval several values, the last line wins and the others are refused."""
     usable = pl.col("reason").is_null()
-    slot = ["meter_id", "channel", "start_utc"]
+    slot = ["file_id", "meter_id", "channel", "start_utc"]
     said = rows.filter(usable)
     again = said.filter(pl.struct(slot).is_duplicated())
     if again.is_empty():
         return rows
     facts = [*numbers_of(plan), "quality"]
     differs = pl.any_horizontal(pl.col(fact).ne_missing(pl.col(fact).last().over(slot)) for fact in facts)
-    refused = again.filter(differs).select("line_number", "value_name", contradicted=pl.lit(Reason.CONFLICTING.value))
-    joined = rows.join(refused, on=["line_number", "value_name"], how="left", maintain_order="left", nulls_equal=True)
+    row = ["file_id", "line_number", "value_name"]
+    refused = again.filter(differs).select(*row, contradicted=pl.lit(Reason.CONFLICTING.value))
+    joined = rows.join(refused, on=row, how="left", maintain_order="left", nulls_equal=True)
     return joined.with_columns(reason=pl.coalesce("reason", "contradicted")).drop("contradicted")

@@ -80,11 +80,6 @@ def write_outcomes(
     outcomes: Sequence[FileOutcome], connection: duckdb.DuckDBPyConnection, *, loaded_at_utc: datetime
 ) -> None:
     """Enter files into the ledger; an earlier failure of the same file gives way."""
-    for outcome in outcomes:
-        connection.execute(
-            "DELETE FROM lake.files WHERE source = ? AND content_sha256 = ? AND status = 'failed'",
-            [outcome.file.source, outcome.file.content_sha256],
-        )
     rows = pl.DataFrame(
         [
             {
@@ -110,5 +105,9 @@ def write_outcomes(
         schema=FILES.polars_schema,
     )
     connection.register("outcomes", rows.to_arrow())
+    connection.execute(
+        """DELETE FROM lake.files
+           WHERE status = 'failed' AND (source, content_sha256) IN (SELECT (source, content_sha256) FROM outcomes)"""
+    )
     connection.execute("INSERT INTO lake.files BY NAME SELECT * FROM outcomes")
     connection.unregister("outcomes")

@@ -57,7 +57,7 @@ def gather_names(plans: Sequence[FilePlan], connection: duckdb.DuckDBPyConnectio
             looked = [_look_into(each, Path(folder) / f"{index}.csv", sampled) for index, each in enumerate(plans)]
             _tell_by_rows(plans, looked, connection)
         _note_facts(plan, connection)
-    numbers.give_numbers("SELECT meter_id, channel FROM told", connection)
+    numbers.give_numbers("SELECT meter_id, channel, 0 AS file_id FROM told", connection)
     known = _known_sql(plan) if sampled and cells else ""
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE raw_names AS

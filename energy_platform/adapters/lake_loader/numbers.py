@@ -20,12 +20,15 @@ def begin(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def give_numbers(pairs_sql: str, connection: duckdb.DuckDBPyConnection) -> None:
-    """Number the pairs (meter_id, channel) of a query that have none yet; a pair with an empty name gets none."""
+    """Number the pairs of a query (meter_id, channel, file_id) that have none yet, those of earlier files first.
+
+    A pair with an empty name gets none.
+    """
     connection.execute(
         f"""INSERT INTO meter_numbers
             SELECT (SELECT coalesce(max(meter_no), 0) FROM meter_numbers)
-                   + row_number() OVER (ORDER BY meter_id, channel), meter_id, channel
-            FROM (SELECT DISTINCT meter_id, channel FROM ({pairs_sql})) AS pairs
+                   + row_number() OVER (ORDER BY file_id, meter_id, channel), meter_id, channel
+            FROM (SELECT meter_id, channel, min(file_id) AS file_id FROM ({pairs_sql}) GROUP BY ALL) AS pairs
             ANTI JOIN meter_numbers USING (meter_id, channel)
             WHERE meter_id <> '' AND channel <> ''"""
     )

@@ -103,6 +103,11 @@ class FilePlan:
         """Files of one shape can be read by one statement."""
         return self.declaration.name, self.header, self.pattern
 
+    @property
+    def layout(self) -> tuple[str, tuple[str, ...], str]:
+        """Rows of files of one layout can be judged together; a wide table, which comes column by column, alone."""
+        return self.declaration.name, self.header, self.file.uri if self.wide else ""
+
 
 def plan_file(file: LandedFile, declaration: SourceDeclaration, header: tuple[str, ...]) -> FilePlan:
     """Where everything that the declaration names stands in the header.
