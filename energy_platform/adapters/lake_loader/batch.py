@@ -200,8 +200,8 @@ class _Load:
         if isinstance(declaration, WeatherSource):
             connection.execute(
                 """INSERT INTO lake.weather BY NAME
-                    SELECT meter_id AS station_id, start_utc AS observed_at_utc, number AS temperature_c,
-                           file_id, available_at_utc FROM accepted"""
+                   SELECT meter_id AS station_id, start_utc AS observed_at_utc, number AS temperature_c, file_id, available_at_utc
+                   FROM accepted"""
             )
         elif isinstance(declaration, TelemetrySource) or declaration.is_instants:
             instants.insert(declaration, connection)

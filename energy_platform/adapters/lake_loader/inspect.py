@@ -11,7 +11,9 @@ import gzip
 import io
 import zipfile
 import zlib
+from collections.abc import Iterable
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import duckdb
@@ -51,9 +53,7 @@ def inspect_file(file: LandedFile, declaration: SourceDeclaration, connection: d
         header = named_columns(declaration)
     plan = plan_file(file, declaration, header)
     if isinstance(form, Csv):
-        stamps = _cells(lines[1:], plan.stamp, form)
-        if plan.time is not None:
-            stamps = [f"{day} {time}" for day, time in zip(stamps, _cells(lines[1:], plan.time, form), strict=False)]
+        stamps = _stamps(lines[1:], plan, form)
         plain = not is_packed(file.path) or file.path.suffix == ".gz"
         plan = replace(
             plan,
@@ -94,7 +94,7 @@ def _first_lines(file: LandedFile, form: Csv) -> list[str]:
     packed = is_packed(path)
     try:
         with open_bytes(path) as stream:
-            while chunk := stream.read(_CHUNK):
+            while chunk := stream.read(_CHUNK if packed else _SAMPLE_BYTES):
                 unpacked += len(chunk)
                 if len(sample) < _SAMPLE_BYTES:
                     sample += chunk[:_SAMPLE_BYTES]
@@ -137,13 +137,18 @@ def _header(file: LandedFile, line: str, form: Csv) -> tuple[str, ...]:
     return tuple(name.strip() for name in names)
 
 
-def _cells(lines: list[str], position: int, form: Csv) -> list[str]:
-    """The cells of one column in the sample; rows that are too short are left to the row checks."""
+def _stamps(lines: list[str], plan: FilePlan, form: Csv) -> list[str]:
+    """The first stamps of the sample; rows that are too short are left to the row checks."""
+    positions = [plan.stamp] if plan.time is None else [plan.stamp, plan.time]
+
+    def stamps_of(rows: Iterable[list[str]]) -> list[str]:
+        parts = ([row[at].strip() for at in positions] for row in rows if len(row) > max(positions))
+        return list(islice((" ".join(cells) for cells in parts if all(cells)), _SAMPLE_STAMPS))
+
     try:
-        rows = list(csv.reader(io.StringIO("\n".join(lines)), **csv_reader_options(form)))  # type: ignore[arg-type]
+        return stamps_of(csv.reader((f"{line}\n" for line in lines), **csv_reader_options(form)))  # type: ignore[arg-type]
     except csv.Error:
-        rows = [line.split(form.delimiter) for line in lines]
-    return [row[position].strip() for row in rows if len(row) > position and row[position].strip()]
+        return stamps_of(line.split(form.delimiter) for line in lines)
 
 
 def _pattern(
@@ -154,7 +159,7 @@ def _pattern(
     if not stamps:
         return patterns[0]
     tries = ", ".join(f"count({stamp_sql('stamp', pattern)})" for pattern in patterns)
-    sample = ", ".join(literal(stamp) for stamp in stamps[:_SAMPLE_STAMPS])
+    sample = ", ".join(literal(stamp) for stamp in stamps)
     counts = list(connection.execute(f"SELECT {tries} FROM (SELECT unnest([{sample}]) AS stamp)").fetchall()[0])
     if max(counts) == 0:
         raise FileUnreadable(
