@@ -5,7 +5,7 @@
 
 {#- Hours since Monday 1969-12-29 00:00 on the site's clock: weeks, days and hours of the day are divisions of it. -#}
 {% macro local_hour_number(start_utc, offset_minutes) -%}
-    ((epoch_us({{ start_utc }}) // 60000000 + {{ offset_minutes }}) // 60 + 72)
+    ((cast(epoch_us({{ start_utc }}) // 60000000 as integer) + {{ offset_minutes }}) // 60 + 72)
 {%- endmacro %}
 
 {#- Days since Monday 1969-12-29. -#}

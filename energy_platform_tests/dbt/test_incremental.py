@@ -31,7 +31,7 @@ def assert_equals_full_refresh(warehouse: Warehouse, dbt: Dbt, tmp_path: Path) -
     shutil.copy(warehouse.path, fresh.path)
     dbt(fresh, "run", "--full-refresh")
     names = warehouse.read(TABLES_SQL)["name"].to_list()
-    assert len(names) == 11
+    assert len(names) == 12
     for name in names:
         left, right = oracle.read(warehouse, name), oracle.read(fresh, name)
         key = [column for column, dtype in left.schema.items() if dtype != pl.Float64]

@@ -78,26 +78,38 @@ with readings as (
     ),
 {% endif %}
 
-sums as (
+slot_sums as (
 
     select
-        meter_no,
-        hour_number // {{ 24 * block_days }} as block_number,
-        hour_number // 24 % 7 >= 5 as is_weekend,
-        hour_number % 24 as local_hour,
-        sum(energy_kwh) as energy_kwh,
+        readings_to_sum.meter_no,
+        hours.slot_number,
+        sum(readings_to_sum.energy_kwh) as energy_kwh,
         count(*) as readings,
         -- One bit per day of the block that has a reading in this hour, so that hours are counted without a pass over
         -- (meter, day, hour). The hour that a clock change repeats has another offset, hence bits of its own.
         bit_or(
-            cast(1 as bigint) << (
-                hour_number // 24 % {{ block_days }}
-                + {{ block_days }} * ((utc_offset_minutes + 1440) // 60 % 2)
-            )
+            hours.day_bit << ({{ block_days }} * ((readings_to_sum.utc_offset_minutes + 1440) // 60 % 2))
         ) as hour_mask,
-        max(file_id) as file_id
+        max(readings_to_sum.file_id) as file_id
     from readings_to_sum
-    group by all
+    inner join {{ ref('int_local_hours') }} as hours
+        on readings_to_sum.hour_number = hours.hour_number
+    group by readings_to_sum.meter_no, hours.slot_number
+
+),
+
+sums as (
+
+    select
+        meter_no,
+        slot_number // 48 as block_number,
+        slot_number // 24 % 2 = 1 as is_weekend,
+        slot_number % 24 as local_hour,
+        energy_kwh,
+        readings,
+        hour_mask,
+        file_id
+    from slot_sums
 
 ),
 

@@ -51,8 +51,10 @@ def features_meter_days(warehouse: dg.ResourceParam[Warehouse]) -> dg.Materializ
 def calendar_has_no_gap(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckResult:
     """Every meter has one row for each day of its span, or lags would skip days."""
     broken = warehouse.read(
-        f"""SELECT meter_id, channel, count(*) AS rows, max(local_date) - min(local_date) + 1 AS days
-        FROM {FEATURES.full_name} GROUP BY ALL HAVING rows <> days OR count(DISTINCT local_date) <> days LIMIT 20"""
+        f"""SELECT * FROM (
+            SELECT meter_id, channel, local_date, lead(local_date) OVER by_day AS next_date FROM {FEATURES.full_name}
+            WINDOW by_day AS (PARTITION BY meter_id, channel ORDER BY local_date))
+        WHERE next_date <> local_date + 1 LIMIT 20"""
     )
     return dg.AssetCheckResult(passed=broken.is_empty(), metadata={"broken": markdown_table(broken)})
 
