@@ -4,55 +4,52 @@ import dagster as dg
 
 from energy_platform.adapters.warehouse import Warehouse
 from energy_platform.defs.metadata import markdown_table
+from energy_platform.defs.no_rows import NoRows, no_rows_checks
 from energy_platform.domain.columns import FORECAST_SCORES, FORECASTS
 from energy_platform.domain.features import HORIZON_DAYS
 
-KEY = dg.AssetKey([FORECASTS.schema, FORECASTS.name])
 SCORES_KEY = dg.AssetKey([FORECAST_SCORES.schema, FORECAST_SCORES.name])
 # Errors of one home and week go together: with a few hundred meter-days a coverage of 60 % is still chance.
 ENOUGH_DAYS = 1_000
 
 
-@dg.asset_check(asset=KEY, pool="warehouse", blocking=True)
-def quantiles_are_ordered_and_finite(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckResult:
-    """0 ≤ P10 ≤ P50 ≤ P90, all finite."""
-    return _none(
-        warehouse,
+forecasts_are_whole = no_rows_checks(
+    "forecasts_are_whole",
+    NoRows(
+        "quantiles_are_ordered_and_finite",
+        FORECASTS,
         f"SELECT * EXCLUDE (reason) FROM {FORECASTS.full_name} "
         "WHERE NOT (isfinite(p10_kwh) AND isfinite(p50_kwh) AND isfinite(p90_kwh) "
         "AND p10_kwh BETWEEN 0 AND p50_kwh AND p50_kwh <= p90_kwh)",
-    )
-
-
-@dg.asset_check(asset=KEY, pool="warehouse", blocking=True)
-def every_lead_day_is_there_once(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckResult:
-    """Each model, cutoff and meter has the leads 1 to 7, each once."""
-    return _none(
-        warehouse,
+        "0 ≤ P10 ≤ P50 ≤ P90, all finite.",
+        blocking=True,
+    ),
+    NoRows(
+        "every_lead_day_is_there_once",
+        FORECASTS,
         "SELECT model, cutoff_date, meter_id, channel, count(*) AS rows, count(DISTINCT lead_days) AS leads "
         f"FROM {FORECASTS.full_name} GROUP BY ALL "
         f"HAVING rows <> {HORIZON_DAYS} OR leads <> {HORIZON_DAYS} OR min(lead_days) <> 1",
-    )
-
-
-@dg.asset_check(asset=KEY, pool="warehouse", blocking=True)
-def days_follow_the_cutoff(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckResult:
-    """A forecast's day is its cutoff plus its lead less one, never a day that was known."""
-    return _none(
-        warehouse,
+        "Each model, cutoff and meter has the leads 1 to 7, each once.",
+        blocking=True,
+    ),
+    NoRows(
+        "days_follow_the_cutoff",
+        FORECASTS,
         f"SELECT * EXCLUDE (reason) FROM {FORECASTS.full_name} WHERE local_date <> cutoff_date + (lead_days - 1)",
-    )
-
-
-@dg.asset_check(asset=KEY, pool="warehouse", blocking=True)
-def one_model_is_issued(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckResult:
-    """Users are given exactly one forecast for a cutoff, meter and day, with a reason."""
-    return _none(
-        warehouse,
+        "A forecast's day is its cutoff plus its lead less one, never a day that was known.",
+        blocking=True,
+    ),
+    NoRows(
+        "one_model_is_issued",
+        FORECASTS,
         "SELECT cutoff_date, meter_id, channel, lead_days, count(*) FILTER (is_issued) AS issued, "
         f"count(*) FILTER (is_issued AND reason IS NULL) AS unexplained FROM {FORECASTS.full_name} "
         "GROUP BY ALL HAVING issued <> 1 OR unexplained > 0",
-    )
+        "Users are given exactly one forecast for a cutoff, meter and day, with a reason.",
+        blocking=True,
+    ),
+)
 
 
 @dg.asset_check(asset=SCORES_KEY, pool="warehouse")
@@ -75,9 +72,3 @@ def bands_hold_what_they_promise(warehouse: dg.ResourceParam[Warehouse]) -> dg.A
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"coverage": markdown_table(coverage)},
     )
-
-
-def _none(warehouse: Warehouse, sql: str) -> dg.AssetCheckResult:
-    """Passed when the query finds no row; shows the first that it finds."""
-    broken = warehouse.read(f"{sql} LIMIT 20")
-    return dg.AssetCheckResult(passed=broken.is_empty(), metadata={"broken": markdown_table(broken)})

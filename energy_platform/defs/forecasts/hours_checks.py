@@ -4,8 +4,9 @@ import dagster as dg
 import polars as pl
 
 from energy_platform.adapters.warehouse import Warehouse
-from energy_platform.defs.forecasts.hours import KEY, SCORES_KEY
+from energy_platform.defs.forecasts.hours import SCORES_KEY
 from energy_platform.defs.metadata import markdown_table
+from energy_platform.defs.no_rows import NoRows, no_rows_checks
 from energy_platform.domain.columns import FLEET_HOURS, FLEET_SCORES
 from energy_platform.domain.forecasting.hours import scores
 
@@ -13,37 +14,36 @@ from energy_platform.domain.forecasting.hours import scores
 ENOUGH_CUTOFFS = 56
 
 
-@dg.asset_check(asset=KEY, pool="warehouse", blocking=True)
-def fleet_quantiles_are_ordered_and_finite(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckResult:
-    """P10 ≤ P50 ≤ P90, all finite."""
-    return _none(
-        warehouse,
+fleet_forecasts_are_whole = no_rows_checks(
+    "fleet_forecasts_are_whole",
+    NoRows(
+        "fleet_quantiles_are_ordered_and_finite",
+        FLEET_HOURS,
         f"SELECT * EXCLUDE (reason) FROM {FLEET_HOURS.full_name} WHERE NOT (isfinite(p10_kwh) AND isfinite(p50_kwh) "
         "AND isfinite(p90_kwh) AND p10_kwh <= p50_kwh AND p50_kwh <= p90_kwh)",
-    )
-
-
-@dg.asset_check(asset=KEY, pool="warehouse", blocking=True)
-def one_fleet_forecast_is_issued(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckResult:
-    """Users are given exactly one forecast for a fleet, cutoff and interval, with a reason."""
-    return _none(
-        warehouse,
+        "P10 ≤ P50 ≤ P90, all finite.",
+        blocking=True,
+    ),
+    NoRows(
+        "one_fleet_forecast_is_issued",
+        FLEET_HOURS,
         "SELECT cutoff_date, source, commodity, segment, interval_start_utc, count(*) FILTER (is_issued) AS issued, "
         f"count(*) FILTER (is_issued AND reason IS NULL) AS unexplained FROM {FLEET_HOURS.full_name} "
         "GROUP BY ALL HAVING issued <> 1 OR unexplained > 0",
-    )
-
-
-@dg.asset_check(asset=KEY, pool="warehouse", blocking=True)
-def two_whole_days_are_ahead(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckResult:
-    """Intervals follow each other from lead 0 on, for 47 to 49 hours."""
-    return _none(
-        warehouse,
+        "Users are given exactly one forecast for a fleet, cutoff and interval, with a reason.",
+        blocking=True,
+    ),
+    NoRows(
+        "two_whole_days_are_ahead",
+        FLEET_HOURS,
         "SELECT model, cutoff_date, source, commodity, segment, min(lead_hours) AS first_lead, "
         "count(*) * any_value(interval_minutes) / 60.0 AS hours, count(DISTINCT interval_start_utc) AS intervals "
         f"FROM {FLEET_HOURS.full_name} GROUP BY ALL "
         "HAVING first_lead <> 0 OR hours NOT BETWEEN 47 AND 49 OR intervals <> count(*)",
-    )
+        "Intervals follow each other from lead 0 on, for 47 to 49 hours.",
+        blocking=True,
+    ),
+)
 
 
 @dg.asset_check(asset=SCORES_KEY, pool="warehouse")
@@ -56,9 +56,3 @@ def fleet_bands_hold_what_they_promise(warehouse: dg.ResourceParam[Warehouse]) -
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"coverage": markdown_table(coverage, rows=60)},
     )
-
-
-def _none(warehouse: Warehouse, sql: str) -> dg.AssetCheckResult:
-    """Passed when the query finds no row; shows the first that it finds."""
-    broken = warehouse.read(f"{sql} LIMIT 20")
-    return dg.AssetCheckResult(passed=broken.is_empty(), metadata={"broken": markdown_table(broken)})
