@@ -62,9 +62,11 @@ def build(warehouse: Warehouse, meters: int) -> None:
                 commodity, DATE '2025-02-04' + l::INTEGER AS local_date, l + 1 AS lead_days, 0.0 AS p10_kwh, 0.0 AS p50_kwh,
                 0.0 AS p90_kwh, true AS is_issued, false AS is_fallback, TIMESTAMP '2025-02-04' AS issued_at_utc
                 FROM lake.meters, range(7) AS t(l)""",
-            "anomalies.scores": """SELECT 'mean_2_sigma' AS detector, meter_id, channel, source, commodity, local_date,
-                local_date::TIMESTAMP AS interval_start_utc, 1440 AS interval_minutes, energy_kwh, 0.0 AS expected_kwh,
-                0.0 AS threshold_kwh, 3.0 AS score, 'made up' AS reason FROM marts.meter_days WHERE hash(local_date, meter_id) % 40 = 0""",
+            "anomalies.channel_limits": """SELECT meter_no, meter_id, channel, source, commodity, 0.0 AS mean_kwh, 1.0 AS std_kwh,
+                2.0 AS threshold_kwh, 'made up' AS reason FROM lake.meters""",
+            "anomalies.readings_above_limit": """SELECT meter_no, local_date, local_date::TIMESTAMP AS interval_start_utc,
+                1440 AS interval_minutes, energy_kwh FROM marts.meter_days JOIN lake.meters USING (meter_id, channel)
+                WHERE hash(local_date, meter_id) % 40 = 0""",
         }
         for name, select in fill.items():
             connection.execute(f"INSERT INTO {name} BY NAME {select}")
@@ -80,7 +82,7 @@ def publish(home: Path, every: float) -> None:
             for name, column in (
                 ("marts.meter_days", "energy_kwh"),
                 ("forecasts.meter_days", "p50_kwh"),
-                ("anomalies.scores", "energy_kwh"),
+                ("anomalies.readings_above_limit", "energy_kwh"),
             ):
                 connection.execute(f"UPDATE {name} SET {column} = {number}")
             published.publish(connection, TABLES, facts={"number": number}, now=datetime.now(UTC).replace(tzinfo=None))

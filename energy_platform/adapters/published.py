@@ -264,8 +264,8 @@ class _Writer:
         return [file for file in written if file not in same]
 
     def _write_view(self, table: Table) -> None:
-        """The readings with their names are joined when they are asked for: to write names made this three times as long."""
-        self.rows[table.full_name] = self.rows[READING_ROWS.full_name]
+        """Names are joined when rows are asked for: to write them with the readings made this three times as long."""
+        self.rows[table.full_name] = sum(self.rows[name] for name in table.rows_of)
         self.views[table.full_name] = table.view_sql
 
     def _write_readings(self) -> None:

@@ -130,8 +130,7 @@ class Warehouse:
             for table in tables:
                 if table.schema == "marts" or (schemas is not None and table.schema not in schemas):
                     continue
-                connection.execute(f"CREATE SCHEMA IF NOT EXISTS {table.schema}")
-                connection.execute(create_table_sql(table))
+                make_table(connection, table)
 
     def read(self, sql: str, params: Sequence[object] | None = None) -> pl.DataFrame:
         """The rows of one query."""
@@ -180,12 +179,21 @@ def _replace(
     missing = [name for name in table.column_names if name not in rows.columns]
     if missing:
         raise ContractBroken(table.full_name, missing=missing, found=rows.columns)
-    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {table.schema}")
-    connection.execute(create_table_sql(table))
+    make_table(connection, table)
     connection.execute(f"DELETE FROM {table.full_name} WHERE {where}", list(params))
     connection.register("new_rows", rows.select(table.column_names).cast(table.polars_schema))
     connection.execute(f"INSERT INTO {table.full_name} BY NAME SELECT * FROM new_rows")
     connection.unregister("new_rows")
+
+
+def make_table(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    """Make a contract's table or view where it is missing; a stored table that an older version left gives way to the view."""
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {table.schema}")
+    if table.view_sql:
+        stored = "SELECT 1 FROM duckdb_tables() WHERE schema_name = ? AND table_name = ?"
+        if connection.execute(stored, [table.schema, table.name]).fetchall():
+            connection.execute(f"DROP TABLE {table.full_name}")
+    connection.execute(create_table_sql(table))
 
 
 def sql_type(dtype: pl.DataType | type[pl.DataType]) -> str:

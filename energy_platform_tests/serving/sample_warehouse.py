@@ -169,16 +169,17 @@ _FORECASTS = (
         1 - mae / max(mae) FILTER (WHERE model = 'seasonal_naive') OVER (PARTITION BY source, commodity, cutoff_date, lead_days)
     FROM scored""",
     """
-    INSERT INTO anomalies.scores
-    WITH bounds AS (SELECT meter_id, channel, avg(energy_kwh) AS mean, stddev_samp(energy_kwh) AS std FROM lake.readings GROUP BY ALL)
-    SELECT 'mean_2_sigma', meter_id, channel, source, commodity, interval_start_utc::DATE, interval_start_utc, interval_minutes, energy_kwh,
-        mean, mean + 2 * std, (energy_kwh - mean) / std,
-        printf('%.2f kWh is %.1f standard deviations above the mean', energy_kwh, (energy_kwh - mean) / std)
-    FROM lake.readings JOIN bounds USING (meter_id, channel) JOIN (SELECT meter_id, source, commodity FROM lake.meters) USING (meter_id)
-    WHERE energy_kwh > mean + 2 * std""",
+    INSERT INTO anomalies.channel_limits
+    SELECT meter_no, meter_id, channel, source, commodity, avg(energy_kwh) AS mean, stddev_samp(energy_kwh) AS std, mean + 2 * std,
+        printf('above %.2f kWh, the mean plus 2 standard deviations', mean + 2 * std)
+    FROM lake.reading_rows JOIN lake.meters USING (meter_no) GROUP BY ALL""",
     """
-    INSERT INTO anomalies.scores
-    SELECT 'forecast_residual', f.meter_id, f.channel, f.source, f.commodity, f.local_date, f.local_date::TIMESTAMP, 1440, a.energy_kwh,
+    INSERT INTO anomalies.readings_above_limit
+    SELECT meter_no, interval_start_utc::DATE, interval_start_utc, interval_minutes, energy_kwh
+    FROM lake.reading_rows JOIN anomalies.channel_limits USING (meter_no) WHERE energy_kwh > threshold_kwh""",
+    """
+    INSERT INTO anomalies.days_off_forecast
+    SELECT f.meter_id, f.channel, f.source, f.commodity, f.local_date, f.local_date::TIMESTAMP, 1440, a.energy_kwh,
         f.p50_kwh, f.p90_kwh, (a.energy_kwh - f.p50_kwh) / (f.p90_kwh - f.p50_kwh) * 1.28, 'above the P90 of the forecast issued for the day'
     FROM forecasts.meter_days AS f JOIN marts.meter_days AS a USING (meter_id, channel, local_date)
     WHERE f.is_issued AND f.lead_days = 1 AND a.energy_kwh > f.p90_kwh""",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from energy_platform.domain.features import COMPLETE_SHARE
 
-NAME = "forecast_residual"
 SIGMAS = 3.0
 # P90 - P10 of a normal distribution in standard deviations (2 × 1.2816).
 P10_TO_P90_SIGMAS = 2.563
@@ -15,13 +14,13 @@ P10_TO_P90_SIGMAS = 2.563
 MIN_SD_KWH = 0.05
 
 
-def scores_sql(
+def days_off_forecast_sql(
     *,
     forecasts: str = "forecasts.meter_days",
     days: str = "marts.meter_days",
     meters: str = "lake.meters",
 ) -> str:
-    """Rows of ``anomalies.scores`` of this detector: one a day, from local midnight to local midnight.
+    """Rows of ``anomalies.days_off_forecast``: their intervals are from local midnight to local midnight.
 
     ``score`` is signed: negative when less was used than expected.
     """
@@ -43,7 +42,7 @@ outside AS (
     FROM judged
     WHERE abs(score) > {SIGMAS}
 )
-SELECT '{NAME}' AS detector, meter_id, channel, source, commodity, local_date, interval_start_utc,
+SELECT meter_id, channel, source, commodity, local_date, interval_start_utc,
     CAST(date_diff('minute', interval_start_utc, interval_end_utc) AS SMALLINT) AS interval_minutes,
     energy_kwh, p50_kwh AS expected_kwh, p50_kwh + sign(score) * {SIGMAS} * sd_kwh AS threshold_kwh, score,
     format('{{:.2f}} kWh is {{:.1f}} standard deviations {{}} the {{:.2f}} kWh that {{}} forecast the day before',

@@ -46,7 +46,6 @@ from energy_platform.domain.columns.model import (
 )
 from energy_platform.domain.columns.promotions import PROMOTIONS
 from energy_platform.domain.columns.results import (
-    ANOMALIES,
     BACKTESTS,
     DECISIONS,
     DRIVERS,
@@ -54,6 +53,13 @@ from energy_platform.domain.columns.results import (
     FORECASTS,
     NOT_ISSUED,
     RESIDUALS,
+)
+from energy_platform.domain.columns.rules import (
+    ANOMALIES,
+    CHANNEL_LIMITS,
+    DAYS_OFF_FORECAST,
+    READINGS_ABOVE_LIMIT,
+    RULE_TABLES,
 )
 from energy_platform.domain.columns.segments import SEGMENT_TABLES
 from energy_platform.domain.columns.shared import (
@@ -94,10 +100,12 @@ __all__ = [
     "AVAILABLE_AT_UTC",
     "BACKTESTS",
     "CHANNEL",
+    "CHANNEL_LIMITS",
     "CHANNEL_SUMMARIES",
     "COMMODITY",
     "COMPLETENESS",
     "CUTOFF_DATE",
+    "DAYS_OFF_FORECAST",
     "DAY_LOADS",
     "DECISIONS",
     "DETECTOR",
@@ -134,11 +142,13 @@ __all__ = [
     "PROMOTIONS",
     "QUALITY",
     "READINGS",
+    "READINGS_ABOVE_LIMIT",
     "READINGS_TABLE",
     "READING_ROWS",
     "REJECTED",
     "RESIDUALS",
     "ROLLING_DAYS",
+    "RULE_TABLES",
     "SEGMENT_TABLES",
     "SITES",
     "SITE_ID",
@@ -192,7 +202,7 @@ TABLES: tuple[Table, ...] = (
     FORECAST_SCORES,
     FLEET_HOURS,
     FLEET_SCORES,
-    ANOMALIES,
+    *RULE_TABLES,
     *ANOMALY_TABLES,
     *SEGMENT_TABLES,
 )

@@ -1,6 +1,6 @@
 """Contracts of anomalies with a record: detectors at a cutoff, their records, severities of days, episodes.
 
-What single rules say (``anomalies.scores``) stands with the results of models (results.py).
+What single rules say (``anomalies.scores``) is in rules.py.
 """
 
 import polars as pl

@@ -94,6 +94,7 @@ READINGS_TABLE = Table(
         FROM lake.reading_rows AS stored
         JOIN lake.meters AS meters USING (meter_no)
         JOIN lake.files AS files USING (file_id)""",
+    rows_of=("lake.reading_rows",),
 )
 # The sums of a day are taken while its rows are at hand: marts then add up loads, and read readings again only where
 # one was corrected.

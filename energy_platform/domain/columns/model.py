@@ -30,7 +30,7 @@ class Column:
 class Table:
     """One table: what one row is, which columns name a row, and the columns in order.
 
-    ``view_sql`` makes it a view: the SELECT that gives its rows.
+    ``view_sql`` makes it a view: the SELECT that gives its rows, one for each row of the tables named in ``rows_of``.
     """
 
     schema: str
@@ -39,6 +39,7 @@ class Table:
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     view_sql: str = ""
+    rows_of: tuple[str, ...] = ()
 
     @property
     def full_name(self) -> str:

@@ -1,4 +1,4 @@
-"""Contracts of what models give: decisions, forecasts, their scores, anomalies."""
+"""Contracts of what models give: decisions, forecasts, their scores."""
 
 import polars as pl
 
@@ -8,10 +8,6 @@ from energy_platform.domain.columns.shared import (
     COMMODITY,
     COVERAGE,
     CUTOFF_DATE,
-    DETECTOR,
-    ENERGY_KWH,
-    INTERVAL_MINUTES,
-    INTERVAL_START_UTC,
     ISSUED_AT_UTC,
     LEAD_DAYS,
     LOCAL_DATE,
@@ -175,26 +171,5 @@ DECISIONS = Table(
         optional(column("mlflow_run_id", pl.String, "", "Run in MLflow that holds parameters, metrics and the model.")),
         column("reason", pl.String, "", "The decision in words."),
         ISSUED_AT_UTC,
-    ),
-)
-ANOMALIES = Table(
-    "anomalies",
-    "scores",
-    "detector, meter, channel and interval that the detector calls anomalous",
-    ("detector", "meter_id", "channel", "interval_start_utc", "interval_minutes"),
-    (
-        DETECTOR,
-        METER_ID,
-        CHANNEL,
-        SOURCE,
-        COMMODITY,
-        LOCAL_DATE,
-        INTERVAL_START_UTC,
-        INTERVAL_MINUTES,
-        ENERGY_KWH,
-        column("expected_kwh", pl.Float64, "kWh", "What the detector expected."),
-        column("threshold_kwh", pl.Float64, "kWh", "Bound that the value crossed."),
-        column("score", pl.Float64, "", "Distance from expected in the detector's own standard deviations."),
-        column("reason", pl.String, "", "The evidence in words."),
     ),
 )

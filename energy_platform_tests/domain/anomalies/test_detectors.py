@@ -7,7 +7,7 @@ import pytest
 
 from energy_platform.adapters.warehouse import Warehouse
 from energy_platform.domain.anomalies import forecast_residual, mean_plus_2_sigma
-from energy_platform.domain.columns import ANOMALIES, CHANNEL_SUMMARIES, FORECASTS
+from energy_platform.domain.columns import ANOMALIES, CHANNEL_SUMMARIES, DAYS_OFF_FORECAST, FORECASTS
 from energy_platform_tests.builders import make_readings, store_readings
 from energy_platform_tests.day_builders import as_meter_days, correct, make_days, make_warehouse, put_days
 
@@ -49,6 +49,15 @@ def half_hours(path: Path, readings: pl.DataFrame, *, days: pl.DataFrame) -> War
     return warehouse
 
 
+def found_above_limit(warehouse: Warehouse) -> pl.DataFrame:
+    """What the earlier rule finds, as it is read."""
+    with warehouse.connect() as connection:
+        connection.execute(f"INSERT INTO anomalies.channel_limits BY NAME {mean_plus_2_sigma.limits_sql()}")
+        found = mean_plus_2_sigma.readings_above_limit_sql()
+        connection.execute(f"INSERT INTO anomalies.readings_above_limit BY NAME {found}")
+    return warehouse.read(f"SELECT * FROM {ANOMALIES.full_name}")
+
+
 def days_of(readings: pl.DataFrame, **columns) -> pl.DataFrame:
     local = pl.col("interval_start_utc") + pl.duration(minutes=pl.col("utc_offset_minutes"))
     days = readings.group_by("meter_id", local_date=local.dt.date()).agg(energy_kwh=pl.col("energy_kwh").sum())
@@ -62,7 +71,7 @@ def test_the_earlier_rule_finds_every_planted_spike_and_equals_polars(tmp_path: 
     energy[spikes] = 9.0
     readings = readings.with_columns(energy_kwh=pl.Series(energy))
     warehouse = half_hours(tmp_path / "w.duckdb", readings, days=days_of(readings))
-    found = warehouse.read(mean_plus_2_sigma.scores_sql())
+    found = found_above_limit(warehouse)
     limit = readings["energy_kwh"].mean() + 2 * readings["energy_kwh"].std()
     assert set(found["interval_start_utc"]) == set(readings.filter(pl.col("energy_kwh") > limit)["interval_start_utc"])
     assert set(readings[spikes.tolist()]["interval_start_utc"]) <= set(found["interval_start_utc"])
@@ -70,7 +79,7 @@ def test_the_earlier_rule_finds_every_planted_spike_and_equals_polars(tmp_path: 
     assert found["reason"].unique().to_list() == [
         f"above {limit:.3f} kWh, the channel's mean of {readings['energy_kwh'].mean():.3f} kWh plus 2 standard deviations"
     ]
-    assert set(found.columns) == set(ANOMALIES.column_names)
+    assert found.schema == ANOMALIES.polars_schema
 
 
 def test_a_superseded_reading_is_not_judged_and_its_correction_is(tmp_path: Path) -> None:
@@ -86,7 +95,7 @@ def test_a_superseded_reading_is_not_judged_and_its_correction_is(tmp_path: Path
         ]
     )
     days = days_of(readings, versions=pl.lit(1))
-    found = half_hours(tmp_path / "w.duckdb", given, days=days).read(mean_plus_2_sigma.scores_sql())
+    found = found_above_limit(half_hours(tmp_path / "w.duckdb", given, days=days))
     high = found.filter(pl.col("energy_kwh") == 8.0)
     assert high[INTERVAL[0]].to_list() == is_high[INTERVAL[0]].to_list()
     assert found.select("meter_id", *INTERVAL).is_duplicated().sum() == 0
@@ -95,7 +104,7 @@ def test_a_superseded_reading_is_not_judged_and_its_correction_is(tmp_path: Path
 def test_a_channel_that_never_varies_has_no_anomaly(tmp_path: Path) -> None:
     readings = make_readings(seed=43, days=5).with_columns(energy_kwh=0.25)
     warehouse = half_hours(tmp_path / "w.duckdb", readings, days=days_of(readings))
-    assert warehouse.read(mean_plus_2_sigma.scores_sql()).is_empty()
+    assert found_above_limit(warehouse).is_empty()
 
 
 def forecasts_for(days: pl.DataFrame, *, sd: float, issued: bool = True, lead: int = 1) -> pl.DataFrame:
@@ -138,7 +147,7 @@ def test_days_beyond_three_sd_of_the_issued_forecast_are_found_in_both_direction
     )
     warehouse = make_warehouse(tmp_path / "w.duckdb", planted)
     warehouse.replace(FORECASTS, forecasts_for(planted, sd=1.0), where="true")
-    found = warehouse.read(forecast_residual.scores_sql()).sort("local_date")
+    found = warehouse.read(forecast_residual.days_off_forecast_sql()).sort("local_date")
     assert found["local_date"].to_list() == [low, high]
     assert found["score"].to_list() == pytest.approx([-4.0, 3.5], abs=0.01)
     assert found["threshold_kwh"].to_list() == pytest.approx([7.0, 13.0], abs=0.01)
@@ -146,7 +155,7 @@ def test_days_beyond_three_sd_of_the_issued_forecast_are_found_in_both_direction
     # 31 March 2013 has 23 hours in London; it begins at midnight UTC, 10 April an hour before it.
     assert found["interval_minutes"].to_list() == [23 * 60, 24 * 60]
     assert found["interval_start_utc"].to_list() == [datetime(2013, 3, 31), datetime(2013, 4, 9, 23)]
-    assert set(found.columns) == set(ANOMALIES.column_names)
+    assert found.columns == DAYS_OFF_FORECAST.column_names
 
 
 @pytest.mark.parametrize(("issued", "lead"), [(False, 1), (True, 2)])
@@ -155,7 +164,7 @@ def test_only_the_issued_forecast_of_the_day_before_judges(
 ) -> None:
     warehouse = make_warehouse(tmp_path / "w.duckdb", ten_kwh.with_columns(energy_kwh=99.0))
     warehouse.replace(FORECASTS, forecasts_for(ten_kwh, sd=1.0, issued=issued, lead=lead), where="true")
-    assert warehouse.read(forecast_residual.scores_sql()).is_empty()
+    assert warehouse.read(forecast_residual.days_off_forecast_sql()).is_empty()
 
 
 def test_an_incomplete_day_is_not_judged_and_a_correction_can_clear_one(tmp_path: Path, ten_kwh: pl.DataFrame) -> None:
@@ -164,15 +173,15 @@ def test_an_incomplete_day_is_not_judged_and_a_correction_can_clear_one(tmp_path
     planted = ten_kwh.with_columns(energy_kwh=pl.when(here).then(30.0).otherwise("energy_kwh"))
     warehouse = make_warehouse(tmp_path / "w.duckdb", planted)
     warehouse.replace(FORECASTS, forecasts_for(planted, sd=1.0), where="true")
-    assert warehouse.read(forecast_residual.scores_sql())["local_date"].to_list() == [bad]
+    assert warehouse.read(forecast_residual.days_off_forecast_sql())["local_date"].to_list() == [bad]
     put_days(warehouse, planted.with_columns(completeness=pl.when(here).then(0.5).otherwise("completeness")))
-    assert warehouse.read(forecast_residual.scores_sql()).is_empty()
+    assert warehouse.read(forecast_residual.days_off_forecast_sql()).is_empty()
     restated, versions = correct(planted, meter_id="home-0", local_date=bad, energy_kwh=10.0, at=datetime(2026, 2, 1))
     put_days(warehouse, restated, versions=versions)
-    assert warehouse.read(forecast_residual.scores_sql()).is_empty()
+    assert warehouse.read(forecast_residual.days_off_forecast_sql()).is_empty()
 
 
 def test_a_standby_light_in_an_empty_home_is_no_anomaly(tmp_path: Path, ten_kwh: pl.DataFrame) -> None:
     warehouse = make_warehouse(tmp_path / "w.duckdb", ten_kwh.with_columns(energy_kwh=10.1))
     warehouse.replace(FORECASTS, forecasts_for(ten_kwh, sd=0.0), where="true")
-    assert warehouse.read(forecast_residual.scores_sql()).is_empty()
+    assert warehouse.read(forecast_residual.days_off_forecast_sql()).is_empty()
