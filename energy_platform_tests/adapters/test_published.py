@@ -17,7 +17,17 @@ from hypothesis import strategies as st
 from energy_platform.adapters.published import GRACE, Published
 from energy_platform.adapters.published_parts import Part, plan_parts
 from energy_platform.adapters.warehouse import Warehouse
-from energy_platform.domain.columns import FILES, METER_DAYS, METERS, READING_ROWS, READINGS_TABLE, SITES, TABLES
+from energy_platform.domain.columns import (
+    ANOMALIES,
+    FILES,
+    METER_DAYS,
+    METERS,
+    READING_ROWS,
+    READINGS_ABOVE_LIMIT,
+    READINGS_TABLE,
+    SITES,
+    TABLES,
+)
 from energy_platform.domain.errors import ContractBroken, NothingPublished
 
 NOW = datetime(2026, 3, 4, 5, 30)
@@ -67,17 +77,42 @@ def test_before_anything_is_published_the_reader_is_told_what_to_do(tmp_path: Pa
 
 def test_every_published_table_reads_like_the_warehouse(tmp_path: Path, warehouse: Warehouse) -> None:
     load_file(warehouse, 1, 100)
+    with warehouse.connect() as connection:
+        connection.execute(
+            f"""INSERT INTO anomalies.channel_limits VALUES (1, 'm', 'main', 's', 'electricity', 0.5, 0.1, 0.7, 'above 0.7 kWh');
+                INSERT INTO anomalies.readings_above_limit VALUES (1, '{NOW}', '{NOW}', 30, 0.9);
+                INSERT INTO anomalies.days_off_forecast
+                VALUES ('m', 'main', 's', 'electricity', '{NOW}', '{NOW}', 1440, 30.0, 9.0, 12.0, 21.0, 'more than was forecast')"""
+        )
     published = Published(tmp_path / "published")
     publish(published, warehouse)
     generation = published.current()
     with generation.connect() as connection:
-        for table in (FILES, READINGS_TABLE):
+        for table in (FILES, READINGS_TABLE, ANOMALIES):
             order = ", ".join(table.key)
             mine = connection.execute(f"SELECT * FROM {table.full_name} ORDER BY {order}").pl()
             assert mine.equals(warehouse.read(f"SELECT * FROM {table.full_name} ORDER BY {order}"))
             assert generation.tables[table.full_name] == mine.height
     assert generation.created_at_utc == NOW
     assert generation.facts == {"newest_file_id": 1}
+
+
+def test_anomalous_readings_are_published_meter_by_meter_so_that_a_reader_of_one_skips_the_others(
+    tmp_path: Path, warehouse: Warehouse
+) -> None:
+    with warehouse.connect() as connection:
+        connection.execute(
+            """INSERT INTO anomalies.readings_above_limit
+               SELECT 1 + i % 3, '2024-01-01', TIMESTAMP '2024-01-01' + to_minutes(i), 30, 1.0 FROM range(400000) AS numbers(i)"""
+        )
+    generation = publish(Published(tmp_path / "published"), warehouse, tables=(READINGS_ABOVE_LIMIT,))
+    (file,) = generation.files[READINGS_ABOVE_LIMIT.full_name]
+    groups = duckdb.execute(
+        f"""SELECT stats_min_value::INTEGER, stats_max_value::INTEGER FROM parquet_metadata('{generation.root / file}')
+            WHERE path_in_schema = 'meter_no' ORDER BY row_group_id"""
+    ).fetchall()
+    assert len(groups) > 2
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(groups))
 
 
 def test_a_table_that_the_warehouse_lacks_is_published_without_rows(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from energy_platform.defs.forecasts import checks as forecast_checks
 from energy_platform.defs.forecasts import scores
 from energy_platform.defs.models import assets as models
 from energy_platform.defs.models import checks as model_checks
-from energy_platform.domain.columns import FEATURES_METER_DAYS, PROMOTIONS
+from energy_platform.domain.columns import ANOMALIES, FEATURES_METER_DAYS, PROMOTIONS
 from energy_platform.domain.forecasting.bundle import REGISTERED_MODEL
 from energy_platform.domain.forecasting.forecasters import FORECASTERS, lightgbm
 from energy_platform.domain.forecasting.metrics import leaderboard
@@ -29,6 +29,7 @@ pytestmark = pytest.mark.slow
 WEEKS = ("2013-07-29", "2013-08-05")
 DAYS = ("2013-08-05", "2013-08-08")
 CUTOFF = date(2013, 8, 5)
+OLD_DETECTOR = "as an earlier version stored it"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -94,8 +95,18 @@ def flow(tmp_path_factory: pytest.TempPathFactory, days: pl.DataFrame) -> Flow:
     flow.train()
     flow.forecast()
     flow.run(scores.forecasts_scores, *checks_of(forecast_checks))
+    with flow.warehouse.connect() as connection:
+        connection.execute(
+            f"DROP VIEW anomalies.scores; CREATE TABLE anomalies.scores AS SELECT '{OLD_DETECTOR}' AS detector"
+        )
     flow.run(anomalies.anomalies_scores, *checks_of(anomalies))
     return flow
+
+
+def test_the_table_of_anomalies_of_an_earlier_version_gives_way_to_the_view(flow: Flow) -> None:
+    rows = flow.warehouse.read("SELECT * FROM anomalies.scores")
+    assert rows.schema == ANOMALIES.polars_schema
+    assert OLD_DETECTOR not in rows["detector"]
 
 
 def test_a_range_of_weeks_gives_one_decision_a_week_with_its_provenance(flow: Flow) -> None:

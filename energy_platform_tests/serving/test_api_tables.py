@@ -125,6 +125,12 @@ def test_what_is_said_of_an_episode_is_kept_and_only_by_those_who_may(api):
     assert is_problem(api.post(path, {"is_real": True}, role=Role.VIEWER), 403)
 
 
+def test_anomalies_of_a_site_are_the_same_whether_its_meters_are_few_enough_to_be_named(api, monkeypatch):
+    few = api.get("/v1/anomalies", site=ONE_SITE, limit=1000).content
+    monkeypatch.setattr(listings, "MOST_NAMED_METERS", 1)
+    assert api.get("/v1/anomalies", site=ONE_SITE, limit=1000).content == few
+
+
 def test_anomalies_come_newest_first(api):
     starts = [item["interval_start_utc"] for item in api.get("/v1/anomalies", limit=500).json()["items"]]
     assert starts == sorted(starts, reverse=True)

@@ -70,8 +70,10 @@ def anomalies_scores(warehouse: dg.ResourceParam[Warehouse]) -> Iterator[dg.Mate
             ((rows[table],),) = connection.execute(f"INSERT INTO {table.full_name} BY NAME {sql}").fetchall()
         make_table(connection, ANOMALIES)
         counts = connection.execute(
-            f"""SELECT detector, source, commodity, count(*) AS anomalies, count(DISTINCT (meter_id, channel)) AS meters
-            FROM {ANOMALIES.full_name} GROUP BY ALL ORDER BY ALL"""
+            f"""SELECT detector, source, commodity, sum(intervals)::BIGINT AS anomalies, count(*) AS meters FROM (
+                SELECT detector, source, commodity, meter_id, channel, count(*) AS intervals
+                FROM {ANOMALIES.full_name} GROUP BY ALL)
+            GROUP BY ALL ORDER BY ALL"""
         ).pl()
     for table, stored in rows.items():
         yield dg.MaterializeResult(asset_key=[table.schema, table.name], metadata=row_count(stored))

@@ -34,6 +34,8 @@ from energy_platform.serving.api.generations import OpenGeneration
 from energy_platform.serving.api.problems import Problem
 
 MOST_ROWS = 1_000
+# A list of names is carried down to the rows up to about so many; a longer one costs more than it saves.
+MOST_NAMED_METERS = 50
 _SQL_TYPES = {pl.String: "VARCHAR", pl.Date: "DATE", pl.Boolean: "BOOLEAN"}
 
 
@@ -50,6 +52,8 @@ class Listing:
         filters: condition by the name of what may be asked for.
         otherwise: condition by the name of what was not asked for.
         newest_first: whether the order is turned around.
+        is_found_by_meter: whether its rows are found by the name of a meter quickly and by its site slowly: a view whose
+            site comes from a join (at 8 million rows 10 ms and 200 ms).
     """
 
     name: str
@@ -60,6 +64,7 @@ class Listing:
     filters: Mapping[str, str]
     otherwise: Mapping[str, str] = field(default_factory=dict)
     newest_first: bool = False
+    is_found_by_meter: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +103,9 @@ def page(generation: OpenGeneration, listing: Listing, asked: Asked) -> bytes:
     if asked.cursor is not None:
         conditions.append(_after(listing))
         values |= dict(zip(_cursor_names(listing), read_cursor(asked.cursor, len(listing.key)), strict=True))
+    if listing.is_found_by_meter and (meters := _few_meters(generation, asked)):
+        conditions.append("list_contains($meters, meter_id)")
+        values["meters"] = meters
     order = ", ".join(f"{name}{' DESC' if listing.newest_first else ''}" for name in listing.key)
     names = ", ".join(one.name for one in listing.columns)
     sql = f"SELECT {names} FROM ({listing.sql}) WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT $limit"
@@ -109,6 +117,19 @@ def page(generation: OpenGeneration, listing: Listing, asked: Asked) -> bytes:
         return as_page(kept, cursor, generation.generation_id)
 
     return generation.answer((sql, orjson.dumps(values, default=str)), make)
+
+
+def _few_meters(generation: OpenGeneration, asked: Asked) -> list[str]:
+    """The meters of the sites asked for; none when all sites are, or they have more than is worth naming."""
+    site = asked.filters.get("site")
+    sites = asked.sites if site is None else [site]
+    if sites is None:
+        return []
+    sql = (
+        f"SELECT DISTINCT meter_id FROM lake.meters WHERE list_contains($sites, site_id) LIMIT {MOST_NAMED_METERS + 1}"
+    )
+    found = sorted(row["meter_id"] for row in generation.rows(sql, {"sites": list(sites)}))
+    return found if len(found) <= MOST_NAMED_METERS else []
 
 
 def _checked_rows(generation: OpenGeneration, sql: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -270,6 +291,7 @@ ANOMALIES_LISTING = Listing(
         FROM anomalies.scores AS found JOIN lake.meters AS meters USING (meter_id, channel)""",
     _SITE | _MEASURED | {"detector": "detector = $detector"} | _span("local_date"),
     newest_first=True,
+    is_found_by_meter=True,
 )
 SEVERITIES_LISTING = Listing(
     "severity",
