@@ -1,13 +1,4 @@
-with days as (
-
-    select
-        *,
-        energy_kwh / readings as mean_kwh
-    from {{ ref('int_meter_days') }}
-
-),
-
-totals as (
+with totals as (
 
     select
         meter_no,
@@ -16,7 +7,7 @@ totals as (
         sum(energy_kwh) / sum(readings) as mean_kwh,
         min(first_interval_start_utc) as first_interval_start_utc,
         max(newest_interval_start_utc) as newest_interval_start_utc
-    from days
+    from {{ ref('int_meter_days') }}
     group by meter_no
 
 ),
@@ -27,8 +18,10 @@ deviations as (
 
     select
         days.meter_no,
-        sum(days.readings * (days.variance_kwh2 + (days.mean_kwh - totals.mean_kwh) ** 2)) as squared_kwh2
-    from days
+        sum(
+            days.readings * (days.variance_kwh2 + (days.energy_kwh / days.readings - totals.mean_kwh) ** 2)
+        ) as squared_kwh2
+    from {{ ref('int_meter_days') }} as days
     inner join totals
         on days.meter_no = totals.meter_no
     group by days.meter_no

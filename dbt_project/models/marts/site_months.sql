@@ -5,15 +5,28 @@ with meters as (
 
 ),
 
+-- What a day says of itself, once for each day of a zone: for each meter's day it took a third of the time.
+days_of_months as (
+
+    select
+        time_zone,
+        local_date,
+        day_minutes,
+        cast(date_trunc('month', local_date) as date) as local_month,
+        cast(1 as integer) << (day(local_date) - 1) as day_bit
+    from {{ ref('int_local_days') }}
+
+),
+
 -- First by meter, under its number, and then by site: counting distinct days and meters over all days costs 3 times as
 -- much. Days are counted as bits, for two meters of a site that have the same day.
 meter_months as (
 
     select
         meters.meter_no,
-        cast(date_trunc('month', days.local_date) as date) as local_month,
+        local_days.local_month,
         sum(days.energy_kwh) as energy_kwh,
-        bit_or(cast(1 as integer) << (day(days.local_date) - 1)) as day_mask,
+        bit_or(local_days.day_bit) as day_mask,
         sum(days.completeness * local_days.day_minutes) as covered_minutes,
         sum(days.estimated_share * days.readings) as estimated_readings,
         sum(days.readings) as readings
@@ -22,11 +35,11 @@ meter_months as (
         on
             days.meter_id = meters.meter_id
             and days.channel = meters.channel
-    inner join {{ ref('int_local_days') }} as local_days
+    inner join days_of_months as local_days
         on
             meters.time_zone = local_days.time_zone
             and days.local_date = local_days.local_date
-    group by all
+    group by meters.meter_no, local_days.local_month
 
 ),
 
@@ -50,23 +63,37 @@ months as (
 
 ),
 
+zone_months as (
+
+    select distinct
+        time_zone,
+        local_month
+    from months
+
+),
+
 lengths as (
 
     select
-        *,
+        time_zone,
+        local_month,
         {{ minutes_of_local_period('local_month', 'local_month + interval 1 month', 'time_zone') }} as month_minutes
-    from months
+    from zone_months
 
 )
 
 select
-    site_id,
-    source,
-    commodity,
-    local_month,
-    energy_kwh,
-    days,
+    months.site_id,
+    months.source,
+    months.commodity,
+    months.local_month,
+    months.energy_kwh,
+    months.days,
     -- Over the whole month: days without any reading count as missing.
-    least(1.0, covered_minutes / (channels * month_minutes)) as completeness,
-    estimated_share
-from lengths
+    least(1.0, months.covered_minutes / (months.channels * lengths.month_minutes)) as completeness,
+    months.estimated_share
+from months
+inner join lengths
+    on
+        months.time_zone = lengths.time_zone
+        and months.local_month = lengths.local_month
