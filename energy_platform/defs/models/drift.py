@@ -105,16 +105,19 @@ def inputs_of(warehouse: Warehouse, source: str, newest: date) -> list[Drift]:
 
 
 def _inputs(warehouse: Warehouse, source: str, first: date, end: date) -> pl.DataFrame:
-    """Inputs of the days from ``first`` up to ``end``, at most ``MAX_ROWS`` of them."""
+    """Inputs of the days from ``first`` up to ``end``, about ``MAX_ROWS`` of them, always the same ones.
+
+    They are chosen where they lie: to read two million rows and draw from them took 2 s.
+    """
     scaled = ", ".join(
         f"{name} / greatest(mean_28_kwh, 0.001) AS {name}" if name.endswith("_kwh") else name for name in FEATURES
     )
-    rows = warehouse.read(
-        f"SELECT meter_id, channel, {scaled} FROM {FEATURES_METER_DAYS.full_name} WHERE source = ? "
-        "AND local_date >= ? AND local_date < ? AND mean_28_kwh IS NOT NULL ORDER BY meter_id, channel, local_date",
-        [source, first, end],
+    days = f"{FEATURES_METER_DAYS.full_name} WHERE source = ? AND local_date >= ? AND local_date < ? AND mean_28_kwh IS NOT NULL"
+    chosen = [source, first, end]
+    every = max(1, warehouse.read(f"SELECT count(*) FROM {days}", chosen).item() // MAX_ROWS)
+    return warehouse.read(
+        f"SELECT meter_id, channel, {scaled} FROM {days} AND hash(meter_id, channel, local_date) % {every} = 0", chosen
     )
-    return rows.sample(MAX_ROWS, seed=0) if rows.height > MAX_ROWS else rows
 
 
 def _since(drifts: Sequence[Drift]) -> str:
