@@ -28,7 +28,7 @@ from typing import Any
 
 from energy_platform.adapters import declarations, lake_loader, landing, published, registry  # noqa: F401 - not Dagster's time
 from energy_platform.adapters.dbt_command import run_dbt
-from energy_platform.adapters.warehouse import Warehouse
+from energy_platform.adapters.warehouse import LINGER_SECONDS, Warehouse
 from energy_platform.defs.warehouse.project import PARSED, PROJECT_DIR, current_manifest
 from energy_platform.domain.flow_plan import FlowPlan, SourceClock, plan_flow
 from energy_platform.settings import Settings, export_for_dbt, get_settings, quiet_telemetry
@@ -100,9 +100,12 @@ class BareFlow:
     def __init__(self, settings: Settings, source: str = "lcl") -> None:
         self.settings, self.source, self.costs = settings, source, Costs()
         self.warehouse = Warehouse(
-            settings.warehouse_path, memory_limit=settings.memory_limit, threads=settings.worker_threads
+            settings.warehouse_path,
+            memory_limit=settings.memory_limit,
+            threads=settings.worker_threads,
+            linger_seconds=LINGER_SECONDS,
         )
-        self._doors: dict[str, Any] = {}
+        self._doors: dict[str, Any] = {"warehouse": self.warehouse}
         self.definitions = self.costs.of("import Dagster", lambda: import_module("energy_platform.definitions").defs())
 
     def run(self, folder: Path, *, checks: bool = True, until_features: bool = False) -> None:
@@ -162,6 +165,7 @@ class BareFlow:
         current_manifest()
         export_for_dbt(self.settings)
         target = self.settings.home_path / "dbt" / "target"
+        self.warehouse.let_go()
         outcome = run_dbt(command, project_dir=PROJECT_DIR, parsed=PARSED, target_dir=target)
         if outcome.errors:
             raise SystemExit("\n".join(outcome.errors))
