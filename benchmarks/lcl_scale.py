@@ -10,7 +10,8 @@ again; beside the data itself it takes about as much disk as the last line of th
 --increment  then lands the next days of all meters: three in one process that stays (a warm Dagster; the third is
              a Monday's where training falls due), one by `energy run`, a process from start to end.
 
-Wall seconds are of whole processes. Memory is that of the process tree, sampled every 0.2 s; "landing to features" is
+"typed scan" is DuckDB alone reading the stamps and values of the same files just before, no row kept: the floor of this
+machine in this hour. Wall seconds are of whole processes. Memory is that of the process tree, sampled every 0.2 s; "landing to features" is
 the peak while those steps ran.
 """
 
@@ -19,12 +20,14 @@ import json
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import duckdb
 from bare_flow import results
 from measured import Measured, folder_bytes, markdown, run_measured, say
 from next_days import write_next_days
@@ -54,6 +57,7 @@ class Column:
     data_peak_bytes: int
     home_bytes: int
     results: Mapping[str, float]
+    floor: tuple[float, float] | None = None
     bare: Mapping[str, Any] = field(default_factory=dict)
     bare_run: Measured | None = None
     days: Sequence[Mapping[str, Any]] = ()
@@ -75,6 +79,25 @@ def environment(home: Path, memory_limit: str) -> dict[str, str]:
     return {**os.environ, **chosen}
 
 
+def typed_scan(folder: Path, memory_limit: str) -> tuple[float, float]:
+    """Wall and CPU seconds of DuckDB reading stamps and values of a folder, to a count and a sum."""
+    columns = {
+        "meter": "VARCHAR",
+        "tariff": "VARCHAR",
+        "start": "TIMESTAMP",
+        "kwh": "DOUBLE",
+        "acorn": "VARCHAR",
+        "grouped": "VARCHAR",
+    }
+    sql = """SELECT count(start), sum(kwh) FROM read_csv(?, header = true, auto_detect = false, delim = ',', quote = '',
+                 escape = '', nullstr = 'Null', store_rejects = true, columns = {})"""
+    wall, cpu = time.perf_counter(), time.process_time()
+    with duckdb.connect(config={"memory_limit": memory_limit}) as connection:
+        connection.execute("SET enable_progress_bar = false")
+        connection.execute(sql.replace("{}", str(columns)), [str(folder / "*.csv")]).fetchall()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
 def energy_run(path: Path, settings: Mapping[str, str]) -> Measured:
     """`energy run` of one folder or file."""
     return run_measured([ENERGY, "run", "--quiet", "--source", "lcl", "--path", str(path)], settings)
@@ -91,6 +114,7 @@ def measure(folder: Path, memory_limit: str, *, bare: bool, increment: bool) -> 
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="lcl-scale-") as scratch:
         home = Path(scratch) / "home"
         settings = environment(home, memory_limit)
+        floor = typed_scan(folder, memory_limit)
         say(f"{folder.name}, {memory_limit}: energy run")
         run = energy_run(folder, settings)
         said = last_run(settings)
@@ -104,6 +128,7 @@ def measure(folder: Path, memory_limit: str, *, bare: bool, increment: bool) -> 
             run.peak_bytes(list(step_windows(home, DATA_STAGES))),
             folder_bytes(home),
             results(warehouse),
+            floor,
         )
         say(f"{column.rows:,} rows: landing to features {column.data_seconds:.1f} s, in all {run.wall_seconds:.1f} s")
         if increment:
@@ -181,6 +206,8 @@ def scale_table(columns: Sequence[Column]) -> str:
     rows: list[list[object]] = [["rows", *(column.rows for column in columns)]]
     rows += [[stage, *(column.stages.get(stage) for column in columns)] for stage in STAGES]
     rows += [
+        ["typed scan, wall", *(column.floor and column.floor[0] for column in columns)],
+        ["typed scan, CPU", *(column.floor and column.floor[1] for column in columns)],
         ["landing to features", *(column.data_seconds for column in columns)],
         ["whole flow, wall", *(column.run.wall_seconds for column in columns)],
         ["whole flow, CPU", *(column.run.cpu_seconds for column in columns)],
