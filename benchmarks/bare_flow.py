@@ -1,6 +1,6 @@
 """The whole flow without Dagster: the bodies of the assets and checks called as plain functions, one after the other.
 
-    ENERGY_HOME=… .venv/bin/python benchmarks/bare_flow.py FOLDER [--until features]
+    ENERGY_HOME=… .venv/bin/python benchmarks/bare_flow.py FOLDER [--until features] [--no-checks]
 
 What lcl_scale.py and pyspark_peer.py hold Dagster's runs against. Each body gets its doors (warehouse, registry, …) and
 nothing of Dagster: no run, no event, no instance; dbt is built through its Python entry point in this process. Bodies
@@ -165,8 +165,8 @@ class BareFlow:
         current_manifest()
         export_for_dbt(self.settings)
         target = self.settings.home_path / "dbt" / "target"
-        self.warehouse.let_go()
-        outcome = run_dbt(command, project_dir=PROJECT_DIR, parsed=PARSED, target_dir=target)
+        with self.warehouse.connect():
+            outcome = run_dbt(command, project_dir=PROJECT_DIR, parsed=PARSED, target_dir=target)
         if outcome.errors:
             raise SystemExit("\n".join(outcome.errors))
 
@@ -196,12 +196,13 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--source", default="lcl")
     parser.add_argument("--until", choices=("features",))
+    parser.add_argument("--no-checks", action="store_true", help="neither asset checks nor dbt's tests of the data")
     options = parser.parse_args()
     quiet_telemetry()
     warnings.simplefilter("ignore")
     with redirect_stdout(StringIO()):
         flow = BareFlow(get_settings(), options.source)
-        flow.run(options.folder, until_features=options.until == "features")
+        flow.run(options.folder, checks=not options.no_checks, until_features=options.until == "features")
         made = results(flow.warehouse)
         if options.until == "features":
             made["anomalies"] = flow.score_days()

@@ -40,6 +40,7 @@ HERE = Path(__file__).resolve().parent
 DATA_STAGES = ("landing", "lake", "marts", "features")
 STAGES = (*DATA_STAGES, "checks", "models", "forecasts", "anomalies", "segments", "published", "reports")
 INCREMENT_STAGES = (*DATA_STAGES, "models", "forecasts")
+JOBS_TO_FORECASTS = ("before the jobs", "intake", "train", "forecast")
 WARM_DAYS = 3
 # What orchestration may cost: so many times the bare functions, and so many seconds.
 DAGSTER_FACTOR, DAGSTER_SECONDS = 1.25, 10.0
@@ -58,6 +59,7 @@ class Column:
     home_bytes: int
     results: Mapping[str, float]
     floor: tuple[float, float] | None = None
+    tests_seconds: float = 0.0
     bare: Mapping[str, Any] = field(default_factory=dict)
     bare_run: Measured | None = None
     days: Sequence[Mapping[str, Any]] = ()
@@ -129,6 +131,7 @@ def measure(folder: Path, memory_limit: str, *, bare: bool, increment: bool) -> 
             folder_bytes(home),
             results(warehouse),
             floor,
+            tests_seconds(home),
         )
         say(f"{column.rows:,} rows: landing to features {column.data_seconds:.1f} s, in all {run.wall_seconds:.1f} s")
         if increment:
@@ -170,6 +173,24 @@ def step_windows(home: Path, stages: Sequence[str]) -> Iterator[tuple[float, flo
             for step in instance.get_run_step_stats(run_id):
                 if step.start_time and step.end_time and stage_of(made.get(step.step_key, set())) in stages:
                     yield step.start_time, step.end_time
+
+
+def tests_seconds(home: Path) -> float:
+    """What dbt's tests of the data took, by Dagster's records of a home: a part of the marts."""
+    import dagster as dg
+
+    from energy_platform.instance import open_instance
+
+    with open_instance(Settings(home=home)) as instance:
+        made = [
+            entry.dagster_event.asset_check_evaluation_data.metadata
+            for record in instance.get_run_records()
+            for entry in instance.all_logs(
+                record.dagster_run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
+            )
+            if entry.dagster_event
+        ]
+    return sum(float(told["Execution Duration"].value) for told in made if "Execution Duration" in told)
 
 
 def increments(warehouse: Warehouse, folder: Path, settings: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -274,6 +295,10 @@ def increment_table(column: Column) -> str:
     rows += [[stage, *(day["seconds_by_stage"].get(stage) for day in column.days)] for stage in STAGES]
     to_forecasts = [sum(day["seconds_by_stage"].get(stage, 0.0) for stage in INCREMENT_STAGES) for day in column.days]
     rows.append(["landing to forecasts, steps", *to_forecasts])
+    # With their checks, and with what Dagster takes between the steps.
+    jobs = [day.get("seconds_by_job", {}) for day in column.days]
+    whole = [sum(taken.get(job, 0.0) for job in JOBS_TO_FORECASTS) if taken else None for taken in jobs]
+    rows.append(["landing to forecasts, all", *whole])
     for job in ("before the jobs", "intake", "train", "forecast", "publish"):
         rows.append(
             [f"job {job}" if " " not in job else job, *(day.get("seconds_by_job", {}).get(job) for day in column.days)]

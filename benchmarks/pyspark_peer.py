@@ -3,9 +3,9 @@
     make peers
     .venv/bin/python benchmarks/pyspark_peer.py FOLDER [--dedupe mask distinct] [--memory-limit 2GiB] [--spark-memory 8g]
 
-Three sides one after the other: the platform through Dagster (`energy run`, of which the data stages count), the
-same functions bare (bare_flow.py), and PySpark on local[2] (spark_stages.py, which says how it is written and what
-it is spared). Ends with an error unless all have made the same tables: rows read and refused, days, readings, energy,
+Three sides one after the other: the platform through Dagster (`energy run`, of which the data stages count, dbt's 36
+tests of the data among them), the same functions bare and without tests (bare_flow.py), and PySpark on local[2]
+(spark_stages.py, which says how it is written and what it is spared: tests, too). Ends with an error unless all have made the same tables: rows read and refused, days, readings, energy,
 features, three sums over features, the hourly profile, and the days beyond three standard deviations.
 
 Spark's start is not counted, nor that of our own processes. Where the machine is shared, read the CPU table.
@@ -53,6 +53,7 @@ class Side:
     seconds: Mapping[str, float]
     cpu_seconds: Mapping[str, float]
     peak_bytes: int
+    tests_seconds: float = 0.0
 
 
 def run_spark(folder: Path, scratch: Path, dedupe: str, memory: str) -> tuple[dict[str, Any], Measured]:
@@ -86,9 +87,12 @@ def ratio_table(dagster: Side, bare: Side, peers: Sequence[Side]) -> str:
     header = ["wall s", dagster.name, bare.name]
     for peer in peers:
         header += [peer.name, "/ Dagster", "/ bare"]
+    every, spark = STAGES["all"]
+    lines = [(name, total(dagster.seconds, ours), ours, theirs) for name, (ours, theirs) in STAGES.items()]
+    lines.append(("all, without tests", total(dagster.seconds, every) - dagster.tests_seconds, every, spark))
     rows: list[list[object]] = []
-    for name, (ours, theirs) in STAGES.items():
-        through, alone = total(dagster.seconds, ours), total(bare.seconds, ours)
+    for name, through, ours, theirs in lines:
+        alone = total(bare.seconds, ours)
         row: list[object] = [name, through, alone]
         for peer in peers:
             taken = total(peer.seconds, theirs)
@@ -122,11 +126,11 @@ def compare(folder: Path, dedupes: Sequence[str], memory_limit: str, spark_memor
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="peer-") as scratch:
         say("the same stages without Dagster")
         settings = environment(Path(scratch) / "home", memory_limit)
-        made, run = run_bare(folder, settings, "--until", "features")
-    bare = Side("bare", made["seconds"], made["cpu_seconds"], run.peak_bytes())
+        made, run = run_bare(folder, settings, "--until", "features", "--no-checks")
+    bare = Side("bare, no tests", made["seconds"], made["cpu_seconds"], run.peak_bytes())
     # Days beyond three deviations are no stage of the product: the same statement, so the same seconds.
     through = {**column.stages, "z-scores": made["seconds"]["z-scores"]}
-    dagster = Side("through Dagster", through, {}, column.data_peak_bytes)
+    dagster = Side("through Dagster", through, {}, column.data_peak_bytes, column.tests_seconds)
     peers = []
     for dedupe in dedupes:
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix="peer-") as scratch:

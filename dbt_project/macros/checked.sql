@@ -11,26 +11,43 @@
         {{ return(none) }}
     {%- endif -%}
     {%- set mark_sql -%}
-        with mark as (
+        select
+            cast(comment ->> '$.file_id' as integer) as file_id,
+            comment ->> '$.whole_at_utc' as whole_at_utc
+        from duckdb_tables()
+        where
+            database_name = current_database()
+            and schema_name = 'marts'
+            and table_name = 'meter_days'
+            and comment is not null
+    {%- endset -%}
+    {%- set rows = run_query(mark_sql).rows -%}
+    {{ return(rows[0] if rows else none) }}
+{%- endmacro %}
+
+{#-
+    At the start of a run: a mark that no longer holds is taken away. Once for all tests: to count the loads takes 0.02 s
+    at 168 million readings, and thirty tests ask for the mark.
+-#}
+{% macro forget_checked() -%}
+    {%- set mark = checked_mark() -%}
+    {%- if mark -%}
+        {%- set holds_sql -%}
             select
-                cast(comment ->> '$.file_id' as integer) as file_id,
-                cast(comment ->> '$.day_loads' as bigint) as day_loads,
-                cast(comment ->> '$.whole_at_utc' as timestamp) as whole_at_utc
+                cast(comment ->> '$.whole_at_utc' as timestamp)
+                > timestamp '{{ started_at_utc() }}' - interval {{ var('check_all_days') }} day
+                and cast(comment ->> '$.day_loads' as bigint)
+                = (select count(*) from lake.day_loads where lake.day_loads.file_id <= {{ mark['file_id'] }})
             from duckdb_tables()
             where
                 database_name = current_database()
                 and schema_name = 'marts'
                 and table_name = 'meter_days'
-                and comment is not null
-        )
-        select file_id, strftime(whole_at_utc, '%Y-%m-%d %H:%M:%S') as whole_at_utc
-        from mark
-        where
-            whole_at_utc > timestamp '{{ started_at_utc() }}' - interval {{ var('check_all_days') }} day
-            and day_loads = (select count(*) from lake.day_loads where lake.day_loads.file_id <= mark.file_id)
-    {%- endset -%}
-    {%- set rows = run_query(mark_sql).rows -%}
-    {{ return(rows[0] if rows else none) }}
+        {%- endset -%}
+        {%- if not run_query(holds_sql).rows[0][0] -%}
+            comment on table marts.meter_days is null
+        {%- endif -%}
+    {%- endif -%}
 {%- endmacro %}
 
 {#- The newest file whose rows have passed all tests; -1, which is before all, when every row is to be looked at. -#}

@@ -24,7 +24,7 @@ def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def build(settings: Settings) -> dg.ExecuteInProcessResult:
-    warehouse = Warehouse(settings.warehouse_path, memory_limit="512MiB", threads=2)
+    warehouse = Warehouse(settings.warehouse_path, memory_limit="512MiB", threads=2, linger_seconds=60)
     resources = {
         "settings": dg.ResourceDefinition.hardcoded_resource(settings),
         "warehouse": dg.ResourceDefinition.hardcoded_resource(warehouse),
@@ -68,6 +68,10 @@ def test_a_build_counts_rows_and_a_failing_test_fails_the_run(tmp_path: Path) ->
     assert counted["meter_days"] == 3
     assert counted["channel_summaries"] == 1
     assert all(check.passed for check in good.get_asset_check_evaluations())
+    # The step after dbt finds the file as open as dbt had it.
+    assert (tmp_path / "warehouse.duckdb.wal").exists()
+    warehouse.let_go()
+    assert not (tmp_path / "warehouse.duckdb.wal").exists()
 
     # Not a number of kWh: the check on the lake table fails, and what stands below it keeps its last good rows.
     with warehouse.connect() as connection:
@@ -81,6 +85,7 @@ def test_a_build_counts_rows_and_a_failing_test_fails_the_run(tmp_path: Path) ->
     assert "meter_days" not in {event.asset_key.path[-1] for event in bad.get_asset_materialization_events()}
     assert warehouse.read("SELECT count(*) AS n FROM marts.meter_days WHERE isfinite(energy_kwh)")["n"][0] == 3
     assert [path.name for path in (tmp_path / "dbt").iterdir()] == ["target"]
+    warehouse.let_go()
 
 
 @pytest.mark.slow

@@ -52,9 +52,10 @@ def dbt_models(
     command += ["--vars", json.dumps({"check_all": True})] if config.check_all else []
     # One folder for all runs: the pool lets one at a time in, and nothing piles up.
     target_dir = settings.home_path / "dbt" / "target"
-    # dbt opens the file by a configuration of its own.
-    warehouse.let_go()
-    outcome = run_dbt(command, project_dir=PROJECT_DIR, parsed=PARSED, target_dir=target_dir)
+    # profiles.yml opens the file by the same configuration. Held here meanwhile, it is not closed when dbt is done and opened
+    # again for what follows: 0.5 s at 168 million readings.
+    with warehouse.connect():
+        outcome = run_dbt(command, project_dir=PROJECT_DIR, parsed=PARSED, target_dir=target_dir)
     yield from _with_row_counts(_dagster_events(context, outcome.results), warehouse)
     if outcome.errors:
         raise dg.Failure("\n".join(["dbt build failed:", *outcome.errors]))
