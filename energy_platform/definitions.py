@@ -1,6 +1,9 @@
 """The Dagster entry point: everything found below ``defs/``, and nothing else."""
 
+import gc
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -19,7 +22,23 @@ def defs() -> dg.Definitions:
     ``load_from_defs_folder`` gives the same, and imports the component types of every installed integration for ``dg``'s
     documentation: 0.8 s of CPU in every process. As that does, this keeps Dagster's notes on its own functions quiet.
     """
-    with warnings.catch_warnings():
+    with _uncollected(), warnings.catch_warnings():
         for note in (dg.PreviewWarning, dg.BetaWarning, dg.SupersessionWarning):
             warnings.simplefilter("ignore", note)
         return dg.ComponentTree.for_project(PACKAGE).build_defs(PACKAGE / "defs")
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """What is imported meanwhile lives as long as the process: the garbage collector leaves it alone from now on.
+
+    Otherwise it goes through two million objects again and again: 0.5 s of a start, 0.2 s each time later.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if was_enabled:
+            gc.enable()
