@@ -32,13 +32,15 @@ def defs() -> dg.Definitions:
 def _uncollected() -> Iterator[None]:
     """What is imported meanwhile lives as long as the process: the garbage collector leaves it alone from now on.
 
-    Otherwise it goes through two million objects again and again: 0.5 s of a start, 0.2 s each time later.
+    Otherwise it goes through two million objects again and again: 0.5 s of a start, 0.2 s each time later. Only the first
+    time: in a process that has worked already, garbage that waits to be collected would stay for good.
     """
-    was_enabled = gc.isenabled()
+    if gc.get_freeze_count() or not gc.isenabled():
+        yield
+        return
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
-        if was_enabled:
-            gc.enable()
+        gc.enable()

@@ -15,6 +15,7 @@ import dagster as dg
 
 from energy_platform.adapters.declarations import load_declarations
 from energy_platform.adapters.expectations import started_early
+from energy_platform.adapters.lingering import LINGERING
 from energy_platform.adapters.warehouse import Warehouse
 from energy_platform.definitions import defs
 from energy_platform.defs.automation import QUIET
@@ -70,7 +71,7 @@ def run_flow(
     landed = land(settings, source=source, path=path)
     if not _is_behind(settings):
         return FlowRun("", landed, 0)
-    with open_instance(settings) as instance:
+    with open_instance(settings) as instance, LINGERING.through_runs():
         with started_early():
             runner = _Runner(instance, notify or (lambda *_: None))
             runner.run("intake")
@@ -82,7 +83,7 @@ def run_flow(
 
 def backtest(settings: Settings, *, cutoffs: tuple[date, ...], notify: Notify | None = None) -> FlowRun:
     """Train and issue at past weekly cutoffs, then score: a rolling-origin backtest."""
-    with open_instance(settings) as instance:
+    with open_instance(settings) as instance, LINGERING.through_runs():
         runner = _Runner(instance, notify or (lambda *_: None))
         runner.run_plan(FlowPlan(weekly_cutoffs=cutoffs, daily_cutoffs=cutoffs))
         runner.run("publish")

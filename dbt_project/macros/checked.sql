@@ -13,6 +13,7 @@
     {%- set mark_sql -%}
         select
             cast(comment ->> '$.file_id' as integer) as file_id,
+            cast(comment ->> '$.day_loads' as bigint) as day_loads,
             comment ->> '$.whole_at_utc' as whole_at_utc
         from duckdb_tables()
         where
@@ -31,22 +32,15 @@
 -#}
 {% macro forget_checked() -%}
     {%- set mark = checked_mark() -%}
-    {%- if mark -%}
-        {%- set holds_sql -%}
-            select
-                cast(comment ->> '$.whole_at_utc' as timestamp)
-                > timestamp '{{ started_at_utc() }}' - interval {{ var('check_all_days') }} day
-                and cast(comment ->> '$.day_loads' as bigint)
-                = (select count(*) from lake.day_loads where lake.day_loads.file_id <= {{ mark['file_id'] }})
-            from duckdb_tables()
-            where
-                database_name = current_database()
-                and schema_name = 'marts'
-                and table_name = 'meter_days'
-        {%- endset -%}
-        {%- if not run_query(holds_sql).rows[0][0] -%}
-            comment on table marts.meter_days is null
-        {%- endif -%}
+    {%- set holds_sql -%}
+        select
+            timestamp '{{ mark['whole_at_utc'] }}' > timestamp '{{ started_at_utc() }}' - interval {{ var('check_all_days') }} day
+            and count(*) = {{ mark['day_loads'] }}
+        from lake.day_loads
+        where file_id <= {{ mark['file_id'] }}
+    {%- endset -%}
+    {%- if mark and not run_query(holds_sql).rows[0][0] -%}
+        comment on table marts.meter_days is null
     {%- endif -%}
 {%- endmacro %}
 

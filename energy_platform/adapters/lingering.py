@@ -7,7 +7,8 @@ stays open, and until when. Does not belong here: opening a file (warehouse.py).
 from __future__ import annotations
 
 import atexit
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock, Timer
@@ -28,6 +29,7 @@ class Lingering:
 
     def __init__(self) -> None:
         self._kept: dict[Path, _Kept] = {}
+        self._is_through_runs = False
         # Also held while a file is being closed, so that nobody opens it half-way through.
         self._lock = Lock()
 
@@ -59,6 +61,24 @@ class Lingering:
         """Close the file now, as far as it is idle."""
         with self._lock:
             self._close(path)
+
+    def let_go_after_run(self, path: Path) -> None:
+        """Close the file when a run is done, unless the next one follows."""
+        if not self._is_through_runs:
+            self.let_go(path)
+
+    @contextmanager
+    def through_runs(self) -> Iterator[None]:
+        """Within, runs follow each other: files linger from one to the next, as from step to step, and are closed at the end.
+
+        Closing writes what changed into the file: 0.3 to 1 s at 168 million readings, after each of the four runs of a flow.
+        """
+        self._is_through_runs = True
+        try:
+            yield
+        finally:
+            self._is_through_runs = False
+            self.let_all_go()
 
     def let_all_go(self) -> None:
         """Close every idle file."""

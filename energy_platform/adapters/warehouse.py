@@ -79,8 +79,12 @@ class Warehouse:
             connection.close()
 
     def let_go(self) -> None:
-        """Close the file now, should it linger: before dbt, and when a run is done."""
+        """Close the file now, should it linger."""
         LINGERING.let_go(self.path)
+
+    def let_go_after_run(self) -> None:
+        """Close the file, should it linger and no other run follow at once."""
+        LINGERING.let_go_after_run(self.path)
 
     @property
     def _config(self) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def warehouse_resource(_: dg.InitResourceContext) -> Iterator[Warehouse]:
     try:
         yield warehouse
     finally:
-        warehouse.let_go()
+        warehouse.let_go_after_run()
 
 
 def registry_resource(_: dg.InitResourceContext) -> Registry:

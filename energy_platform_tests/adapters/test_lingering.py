@@ -64,6 +64,17 @@ def test_a_file_that_lingers_is_closed_by_itself(tmp_path: Path) -> None:
         assert time.monotonic() < deadline
 
 
+def test_a_file_lingers_from_run_to_run_and_is_closed_when_no_run_follows(warehouse: Warehouse) -> None:
+    with LINGERING.through_runs():
+        warehouse.read("SELECT 1")
+        warehouse.let_go_after_run()
+        assert not opens_elsewhere(warehouse.path)
+    assert opens_elsewhere(warehouse.path)
+    warehouse.read("SELECT 1")
+    warehouse.let_go_after_run()
+    assert opens_elsewhere(warehouse.path)
+
+
 def test_another_memory_limit_finds_the_file_closed_instead_of_an_error(warehouse: Warehouse) -> None:
     warehouse.read("SELECT 1")
     other = Warehouse(warehouse.path, memory_limit="1GiB")
