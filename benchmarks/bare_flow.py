@@ -24,7 +24,7 @@ from functools import partial
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from energy_platform.adapters import declarations, lake_loader, landing, published, registry  # noqa: F401 - not Dagster's time
 from energy_platform.adapters.dbt_command import run_dbt
@@ -143,9 +143,12 @@ class BareFlow:
         return stage_of({key.path[0] for key in assets})
 
     def _call(self, body: Callable[..., Any], context: BareContext) -> None:
-        """One body, with its doors by the names of its parameters."""
+        """One body, with its doors by the names of its parameters, and the options that it has when nobody sets any."""
+        given: dict[str, Any] = {"context": context}
         wanted = inspect.signature(body).parameters
-        made = body(**{name: context if name == "context" else self._door(name) for name in wanted})
+        if "config" in wanted:
+            given["config"] = get_type_hints(body)["config"]()
+        made = body(**{name: given[name] if name in given else self._door(name) for name in wanted})
         if isinstance(made, Iterator):
             for _ in made:
                 pass
