@@ -5,8 +5,9 @@
 
 Three sides one after the other: the platform through Dagster (`energy run`, of which the data stages count, dbt's 36
 tests of the data among them), the same functions bare and without tests (bare_flow.py), and PySpark on local[2]
-(spark_stages.py, which says how it is written and what it is spared: tests, too). Ends with an error unless all have made the same tables: rows read and refused, days, readings, energy,
-features, three sums over features, the hourly profile, and the days beyond three standard deviations.
+(spark_stages.py, which says how it is written and what it is spared: tests, too). Ends with an error unless all have
+made the same tables: rows read and refused, days, readings, energy, features, three sums over features, the hourly
+profile, and the days beyond three standard deviations.
 
 Spark's start is not counted, nor that of our own processes. Where the machine is shared, read the CPU table.
 """
