@@ -32,7 +32,7 @@ def defs() -> dg.Definitions:
 def _uncollected() -> Iterator[None]:
     """What is imported meanwhile lives as long as the process: the garbage collector leaves it alone from now on.
 
-    Otherwise it goes through two million objects again and again: 0.5 s of a start, 0.2 s each time later. Only the first
+    Otherwise it goes through 400,000 objects again and again: 0.5 s of a start, up to 0.2 s each time later. Only the first
     time: in a process that has worked already, garbage that waits to be collected would stay for good.
     """
     if gc.get_freeze_count() or not gc.isenabled():

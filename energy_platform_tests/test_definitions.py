@@ -65,8 +65,9 @@ def test_the_flow_runs_by_itself_from_the_start(definitions: dg.Definitions) -> 
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> dict:
     """What a process of its own says that loads the graph with an empty environment."""
     code = (
-        "import json, sys; from energy_platform.definitions import defs; assets = len(list(defs().resolve_all_asset_specs()));"
-        "print(json.dumps({'assets': assets, 'modules': sorted(sys.modules)}))"
+        "import gc, json, sys; from energy_platform.definitions import defs; assets = len(list(defs().resolve_all_asset_specs()));"
+        "print(json.dumps({'assets': assets, 'modules': sorted(sys.modules), 'frozen': gc.get_freeze_count(), "
+        "'collects': gc.isenabled()}))"
     )
     home = tmp_path_factory.mktemp("empty")
     environment = {"PATH": os.environ["PATH"], "HOME": str(home)}
@@ -84,3 +85,8 @@ def test_the_graph_loads_with_an_empty_environment(loaded: dict) -> None:
 def test_loading_the_definitions_does_not_import_the_heavy_libraries(loaded: dict) -> None:
     heavy = {"mlflow", "lightgbm", "prophet", "great_expectations", "sklearn", "altair", "opendsm"}
     assert heavy & set(loaded["modules"]) == set()
+
+
+def test_what_the_definitions_import_is_not_collected_again_and_what_follows_is(loaded: dict) -> None:
+    assert loaded["frozen"] > 100_000
+    assert loaded["collects"]
